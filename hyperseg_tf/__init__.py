@@ -12,6 +12,9 @@ _HOME = {
     "load": "model",
     "DPWConv": "dpw_conv",
     "Preset": "presets",
+    "train": "training",
+    "evaluate": "evaluation",
+    "predict": "prediction",
     "UserError": "errors",
 }
 
