@@ -1,0 +1,1 @@
+"""Speed beside peers: every program here prints latencies and their ratios."""

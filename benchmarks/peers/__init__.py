@@ -1,0 +1,1 @@
+"""Other formulations of the same networks, to be timed beside ours."""
