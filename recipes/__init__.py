@@ -1,0 +1,38 @@
+"""How each model was trained: one function per run, each on one screen.
+
+The functions load when called: their transforms need TensorFlow, a list of names
+does not.
+"""
+
+import importlib
+
+from hyperseg_tf.errors import UserError
+from recipes.recipe import Recipe, replace_from_strings
+
+_MODULE = {
+    "demo": "demo",
+    "camvid11_hyperseg_s": "camvid",
+    "camvid12_hyperseg_s": "camvid",
+    "camvid12_hyperseg_l": "camvid",
+    "cityscapes_hyperseg_m": "cityscapes",
+}
+
+__all__ = ["Recipe", "get", "names", "replace_from_strings"]
+
+
+def names() -> list[str]:
+    """Return the names that `get` knows, the smallest run first."""
+    return list(_MODULE)
+
+
+def get(name: str) -> Recipe:
+    """Return the recipe called `name`.
+
+    Raises:
+        UserError: There is none of that name.
+    """
+    if name not in _MODULE:
+        raise UserError(
+            f"a recipe has one of the names {', '.join(names())}: got {name!r}."
+        )
+    return getattr(importlib.import_module(f"recipes.{_MODULE[name]}"), name)()
