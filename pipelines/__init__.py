@@ -1,0 +1,33 @@
+"""From a folder of images and labels to batches: readers, check, transforms, stream."""
+
+from pipelines.check import check, require
+from pipelines.classes import CAMVID, ClassTable
+from pipelines.datasets import Dataset, Finding, load_sample, open_dataset, splits
+from pipelines.stream import batches
+from pipelines.transforms import (
+    Normalise,
+    PadTo,
+    RandomCrop,
+    RandomFlip,
+    RandomScale,
+    Resize,
+)
+
+__all__ = [
+    "CAMVID",
+    "ClassTable",
+    "Dataset",
+    "Finding",
+    "Normalise",
+    "PadTo",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomScale",
+    "Resize",
+    "batches",
+    "check",
+    "load_sample",
+    "open_dataset",
+    "require",
+    "splits",
+]

@@ -1,0 +1,220 @@
+"""The endless, repeatable stream of samples that training reads.
+
+Sample number n of the stream belongs to pass n // N over the N pairs. Its pair
+comes from a permutation that depends on (seed, pass) alone, its transforms draw
+from (seed, n) alone: a stream that starts at n is exactly the rest of the stream
+that starts at 0, whatever ran in parallel.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from os import fsencode
+
+import numpy as np
+import tensorflow as tf
+
+from hyperseg_tf.errors import UserError
+from pipelines.classes import UNKNOWN
+from pipelines.datasets import Dataset
+from pipelines.decode import decode_image, decode_label, lookup_table
+from pipelines.transforms import Normalise, Sample, Transform
+
+# Decoded sets up to this size are kept in memory unless the caller decides.
+CACHE_LIMIT_BYTES = 2**30
+
+# Keeps the seeds of order and transforms apart.
+_ORDER, _TRANSFORMS = 0, 1
+
+
+def batches(
+    dataset: Dataset,
+    transforms: Sequence[Transform] = (),
+    *,
+    batch_size: int,
+    seed: int = 0,
+    start: int = 0,
+    count: int | None = None,
+    shuffle: bool = True,
+    drop_remainder: bool = True,
+    cache: bool | None = None,
+    prefetch: int = 2,
+    parallel: int | None = None,
+) -> tf.data.Dataset:
+    """Batches of (images (B, H, W, 3) float32, labels (B, H, W) uint8).
+
+    Images are normalised: `Normalise()` is added unless `transforms` ends in it.
+    Evaluation order is `shuffle=False, count=len(dataset), drop_remainder=False`.
+
+    Args:
+        transforms: Applied in order; samples of different size need one that
+            makes them equal, or `batch_size=1`.
+        batch_size: Samples per batch.
+        seed: Same seed, same batches.
+        start: Number of the first sample; a run that consumed n samples resumes
+            with `start=n`.
+        count: Number of samples; None never ends.
+        shuffle: New order in every pass, or the dataset's order in all.
+        drop_remainder: Leave an incomplete last batch out.
+        cache: Decode everything once, now, and keep it as uint8. None does so for
+            sets of up to 1 GiB decoded.
+        prefetch: Batches made ahead.
+        parallel: Samples made at the same time; None lets tf.data tune it.
+
+    Raises:
+        ValueError: an argument out of range.
+        UserError: a file cannot be decoded while the cache is filled.
+    """
+    if batch_size < 1 or start < 0 or (count is not None and count < 0):
+        raise ValueError(
+            "batches needs batch_size >= 1, start >= 0 and count >= 0 or None: got "
+            f"{batch_size=}, {start=}, {count=}."
+        )
+    if not len(dataset):
+        raise ValueError(
+            f"batches needs at least one pair: got none in {dataset.name}."
+        )
+    transforms = tuple(transforms)
+    if not any(isinstance(transform, Normalise) for transform in transforms):
+        transforms += (Normalise(),)
+    if cache is None:
+        cache = decoded_bytes(dataset) <= CACHE_LIMIT_BYTES
+    load = _cached_loader(dataset) if cache else _file_loader(dataset)
+    transform_key = _fold(seed, _TRANSFORMS)
+
+    def make(number: tf.Tensor, position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        sample = load(position)
+        sample_key = tf.random.experimental.stateless_fold_in(transform_key, number)
+        for i, transform in enumerate(transforms):
+            key = tf.random.experimental.stateless_fold_in(sample_key, i)
+            sample = transform(sample, key)
+        return sample["image"], sample["label"]
+
+    stream = _order(len(dataset), seed, start, count, shuffle)
+    stream = stream.map(make, num_parallel_calls=parallel or tf.data.AUTOTUNE)
+    stream = stream.batch(batch_size, drop_remainder=drop_remainder)
+    if count is None:
+        length = tf.data.INFINITE_CARDINALITY
+    else:
+        length = count // batch_size if drop_remainder else -(-count // batch_size)
+    stream = stream.apply(tf.data.experimental.assert_cardinality(length))
+    options = tf.data.Options()
+    options.deterministic = True
+    return stream.prefetch(prefetch).with_options(options)
+
+
+def decoded_bytes(dataset: Dataset) -> int:
+    """Bytes that all samples take as uint8, from the file headers alone.
+
+    Files that cannot be read count as nothing: `check` reports them.
+    """
+    from PIL import Image
+
+    total = 0
+    for image, _ in dataset.pairs:
+        try:
+            with Image.open(image) as header:
+                total += 4 * header.width * header.height
+        except (OSError, ValueError, SyntaxError):
+            continue
+    return total
+
+
+def _order(
+    length: int, seed: int, start: int, count: int | None, shuffle: bool
+) -> tf.data.Dataset:
+    """(number in the stream, position in the dataset), both int64 scalars."""
+    order_key = _fold(seed, _ORDER)
+
+    def one_pass(index: tf.Tensor) -> tf.data.Dataset:
+        positions = tf.range(length, dtype=tf.int64)
+        if shuffle:
+            key = tf.random.experimental.stateless_fold_in(order_key, index)
+            positions = tf.random.experimental.stateless_shuffle(positions, key)
+        numbers = index * length + tf.range(length, dtype=tf.int64)
+        return tf.data.Dataset.from_tensor_slices((numbers, positions))
+
+    passes = tf.data.Dataset.range(start // length, np.iinfo(np.int64).max)
+    stream = passes.flat_map(one_pass).skip(start % length)
+    return stream if count is None else stream.take(count)
+
+
+def _fold(seed: int, purpose: int) -> tf.Tensor:
+    key = tf.constant([seed, 0], tf.int64)
+    return tf.random.experimental.stateless_fold_in(key, purpose)
+
+
+def _file_loader(dataset: Dataset):
+    """position -> sample, decoded from its files every time."""
+    images = tf.constant([fsencode(image) for image, _ in dataset.pairs])
+    labels = tf.constant([fsencode(label) for _, label in dataset.pairs])
+    table = tf.constant(lookup_table(dataset.classes, dataset.encoding))
+
+    def load(position: tf.Tensor) -> Sample:
+        label_file = labels[position]
+        image = decode_image(tf.io.read_file(images[position]))
+        label = decode_label(tf.io.read_file(label_file), dataset.encoding, table)
+        # `check` has seen to both; a file that changed since must not train as
+        # another class.
+        known = tf.debugging.Assert(
+            tf.reduce_all(label != UNKNOWN),
+            ["label value outside the classes; run hyperseg-tf data check", label_file],
+        )
+        same = tf.debugging.Assert(
+            tf.reduce_all(tf.shape(image)[:2] == tf.shape(label)),
+            [
+                "image and label of different size; run hyperseg-tf data check",
+                label_file,
+            ],
+        )
+        with tf.control_dependencies([known, same]):
+            return {"image": tf.identity(image), "label": tf.identity(label)}
+
+    return load
+
+
+def _cached_loader(dataset: Dataset):
+    """position -> sample, a slice of one long vector of all decoded samples."""
+    from_files = tf.function(
+        _file_loader(dataset), input_signature=[tf.TensorSpec((), tf.int64)]
+    )
+
+    def decode(i: int) -> Sample:
+        try:
+            sample = from_files(tf.constant(i, tf.int64))
+        except tf.errors.OpError as error:
+            image, label = dataset.pairs[i]
+            reason = (error.message or "").strip().splitlines()[:1]
+            raise UserError(
+                f"{image} or {label}: image and label can be decoded and fit: found "
+                f"{' '.join(reason)[:200]}; run `hyperseg-tf data check "
+                f"{dataset.directory}`."
+            ) from error
+        return {key: value.numpy() for key, value in sample.items()}
+
+    with ThreadPoolExecutor() as pool:
+        samples = list(pool.map(decode, range(len(dataset))))
+    sizes = np.array([sample["label"].shape for sample in samples], np.int64)
+    pixels = sizes.prod(axis=1)
+    starts = tf.constant(np.concatenate([[0], np.cumsum(pixels)[:-1]]))
+    sizes = tf.constant(sizes)
+    with tf.device("CPU"):
+        image_values = _join(sample.pop("image") for sample in samples)
+        label_values = _join(sample.pop("label") for sample in samples)
+
+    def load(position: tf.Tensor) -> Sample:
+        size, begin = sizes[position], starts[position]
+        length = size[0] * size[1]
+        image = tf.slice(image_values, [3 * begin], [3 * length])
+        label = tf.slice(label_values, [begin], [length])
+        return {
+            "image": tf.reshape(image, tf.concat([size, [3]], 0)),
+            "label": tf.reshape(label, size),
+        }
+
+    return load
+
+
+def _join(arrays) -> tf.Tensor:
+    """All values of all arrays as one vector, uint8."""
+    return tf.constant(np.concatenate(list(chain(a.reshape(-1) for a in arrays))))
