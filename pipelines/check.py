@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -81,6 +82,8 @@ def inspect(
     table = lookup_table(dataset.classes, dataset.encoding)
     findings = list(dataset.findings)
     pixels = np.zeros(256, np.int64)
+    # Traced here, once: threads that meet an untraced function each trace it.
+    _decoder("image"), _decoder(dataset.encoding)
     with ThreadPoolExecutor() as pool:
         results = pool.map(
             lambda i: inspect_pair(dataset, i, table)[1:], range(len(dataset))
@@ -133,7 +136,7 @@ def _image(path: Path, findings: list[Finding]) -> np.ndarray | None:
     contents, header = _open(path, ("PNG", "JPEG"), findings)
     if header is None:
         return None
-    image = _decode(path, lambda: decode_image(contents), findings)
+    image = _decode(path, _decoder("image"), contents, findings)
     if image is None:
         return None
     orientation = _orientation(header)
@@ -182,7 +185,7 @@ def _label(
             )
         )
         return None
-    values = _decode(path, lambda: decode_values(contents, dataset.encoding), findings)
+    values = _decode(path, _decoder(dataset.encoding), contents, findings)
     if values is None:
         return None
     label = table[values]
@@ -232,10 +235,24 @@ def _open(
     return contents, header
 
 
-def _decode(path: Path, decode, findings: list[Finding]) -> np.ndarray | None:
+@cache
+def _decoder(kind: str):
+    """`decode_image`, or `decode_values` of an encoding, as a traced function."""
+
+    def decode(contents: tf.Tensor) -> tf.Tensor:
+        if kind == "image":
+            return decode_image(contents)
+        return decode_values(contents, kind)
+
+    with tf.device("CPU"):
+        return tf.function(decode).get_concrete_function(tf.TensorSpec((), tf.string))
+
+
+def _decode(
+    path: Path, decode, contents: bytes, findings: list[Finding]
+) -> np.ndarray | None:
     try:
-        with tf.device("CPU"):
-            return decode().numpy()
+        return decode(tf.constant(contents)).numpy()
     except tf.errors.OpError as error:
         reason = (error.message or "").split("}}")[-1].split(" [Op:")[0].strip()
         findings.append(

@@ -175,8 +175,9 @@ def _file_loader(dataset: Dataset):
 
 def _cached_loader(dataset: Dataset):
     """position -> sample, a slice of one long vector of all decoded samples."""
-    from_files = tf.function(
-        _file_loader(dataset), input_signature=[tf.TensorSpec((), tf.int64)]
+    # Traced here, once: threads that meet an untraced function each trace it.
+    from_files = tf.function(_file_loader(dataset)).get_concrete_function(
+        tf.TensorSpec((), tf.int64)
     )
 
     def decode(i: int) -> Sample:
