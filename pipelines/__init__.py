@@ -2,7 +2,7 @@
 
 from pipelines.check import check, require
 from pipelines.classes import CAMVID, ClassTable
-from pipelines.datasets import Dataset, Finding, load_sample, open_dataset, splits
+from pipelines.datasets import Dataset, Finding, join, load_sample, open_dataset, splits
 from pipelines.stream import batches
 from pipelines.transforms import (
     Normalise,
@@ -26,6 +26,7 @@ __all__ = [
     "Resize",
     "batches",
     "check",
+    "join",
     "load_sample",
     "open_dataset",
     "require",

@@ -5,7 +5,8 @@ A `Dataset` is a list of file pairs and a class table; nothing is decoded before
 findings instead of raising, so that `check` can list everything at once.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,29 @@ def splits(directory: str | Path) -> tuple[str, ...]:
         if directory.is_dir() and reader.recognises(directory):
             return tuple(s for s in SPLITS if reader.has_split(directory, s))
     return ()
+
+
+def join(datasets: Sequence[Dataset]) -> Dataset:
+    """One dataset of all pairs, in order; its split reads `train+val`.
+
+    Raises:
+        UserError: the splits differ in classes or in encoding.
+    """
+    first, *others = datasets
+    for other in others:
+        for what in ("classes", "encoding"):
+            if getattr(first, what) != getattr(other, what):
+                raise UserError(
+                    f"{first.directory}: splits joined for training have the same "
+                    f"{what}: {first.split} and {other.split} differ; save their "
+                    "labels in the same way."
+                )
+    return replace(
+        first,
+        split="+".join(dataset.split for dataset in datasets),
+        pairs=sum((dataset.pairs for dataset in datasets), ()),
+        findings=sum((dataset.findings for dataset in datasets), ()),
+    )
 
 
 def load_sample(dataset: Dataset, i: int) -> dict[str, np.ndarray]:
