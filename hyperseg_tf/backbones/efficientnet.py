@@ -123,12 +123,11 @@ def build(
     if net.dropout:
         head = layers.Dropout(net.dropout, name="top_dropout")(head)
     reduced = []
-    norm = {**pads, "norm": {"momentum": 0.9, "epsilon": 1e-5}}
     for i, (rate, feature) in enumerate(zip(reductions, features, strict=True)):
         if rate != 1:
             filters = round(rate * feature.shape[-1])
             feature = conv_norm(
-                feature, filters, 1, name=f"reduce{i + 1}", **norm
+                feature, filters, 1, name=f"reduce{i + 1}", **pads
             )
         reduced.append(feature)
     return keras.Model(images, [*reduced, head], name="backbone")
