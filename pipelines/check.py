@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from hyperseg_tf.constants import VOID
 from hyperseg_tf.errors import UserError
 from pipelines.classes import UNKNOWN
 from pipelines.datasets import Dataset, Finding
@@ -79,36 +80,32 @@ def inspect(
             that is a terminal and nothing is given.
     """
     progress = progress or _bar(f"checking {dataset.split}")
-    table = lookup_table(dataset.classes, dataset.encoding)
     findings = list(dataset.findings)
     pixels = np.zeros(256, np.int64)
-    # Traced here, once: threads that meet an untraced function each trace it.
+    # Made here, once: threads that meet nothing ready each make their own.
     _decoder("image"), _decoder(dataset.encoding)
+    lookup_table(dataset.classes, dataset.encoding)
     with ThreadPoolExecutor() as pool:
-        results = pool.map(
-            lambda i: inspect_pair(dataset, i, table)[1:], range(len(dataset))
-        )
+        results = pool.map(lambda i: inspect_pair(dataset, i)[1:], range(len(dataset)))
         for done, (found, counts) in enumerate(results, 1):
             findings += found
             pixels += counts
             progress(done, len(dataset))
-    return Report(tuple(findings), pixels[: len(dataset.classes)], int(pixels[255]))
+    class_pixels, void_pixels = pixels[: len(dataset.classes)], int(pixels[VOID])
+    if not findings and dataset.encoding == "index":
+        findings += _only_void_beside(dataset, class_pixels, void_pixels)
+    return Report(tuple(findings), class_pixels, void_pixels)
 
 
 def inspect_pair(
-    dataset: Dataset, i: int, table: np.ndarray | None = None
+    dataset: Dataset, i: int
 ) -> tuple[dict[str, np.ndarray], list[Finding], np.ndarray]:
     """Decode pair `i` and try every rule on it.
-
-    Args:
-        table: `lookup_table` of the dataset, to make it only once.
 
     Returns:
         The sample as far as it could be decoded ("image" uint8 (H, W, 3), "label"
         uint8 (H, W)), the findings, and pixels per label value, int64 (256,).
     """
-    if table is None:
-        table = lookup_table(dataset.classes, dataset.encoding)
     image_file, label_file = dataset.pairs[i]
     findings: list[Finding] = []
     sample = {}
@@ -116,7 +113,7 @@ def inspect_pair(
     image = _image(image_file, findings)
     if image is not None:
         sample["image"] = image
-    label = _label(label_file, dataset, table, findings)
+    label = _label(label_file, dataset, findings)
     if label is not None:
         sample["label"] = label
         counts += np.bincount(label.reshape(-1), minlength=256)
@@ -133,7 +130,8 @@ def inspect_pair(
 
 
 def _image(path: Path, findings: list[Finding]) -> np.ndarray | None:
-    contents, header = _open(path, ("PNG", "JPEG"), findings)
+    # MPO: what several cameras write, a JPEG with more pictures behind the first.
+    contents, header = _open(path, ("PNG", "JPEG", "MPO"), findings)
     if header is None:
         return None
     image = _decode(path, _decoder("image"), contents, findings)
@@ -163,9 +161,7 @@ def _image(path: Path, findings: list[Finding]) -> np.ndarray | None:
     return image
 
 
-def _label(
-    path: Path, dataset: Dataset, table: np.ndarray, findings: list[Finding]
-) -> np.ndarray | None:
+def _label(path: Path, dataset: Dataset, findings: list[Finding]) -> np.ndarray | None:
     contents, header = _open(path, ("PNG",), findings)
     if header is None:
         return None
@@ -188,7 +184,7 @@ def _label(
     values = _decode(path, _decoder(dataset.encoding), contents, findings)
     if values is None:
         return None
-    label = table[values]
+    label = lookup_table(dataset.classes, dataset.encoding)[values]
     unknown = values[label == UNKNOWN]
     if unknown.size:
         findings.append(_unknown_values(path, unknown, dataset))
@@ -221,7 +217,7 @@ def _open(
         text = "" if isinstance(error, Image.UnidentifiedImageError) else f", {error}"
         kind = f"no picture ({len(contents)} bytes{text})"
     if header is None or kind not in formats:
-        kinds = " or ".join(formats)
+        kinds = " or ".join(formats[:2])
         reason = ", which loses label values" if kind == "JPEG" else ""
         findings.append(
             Finding(
@@ -253,14 +249,14 @@ def _decode(
 ) -> np.ndarray | None:
     try:
         return decode(tf.constant(contents)).numpy()
-    except tf.errors.OpError as error:
-        reason = (error.message or "").split("}}")[-1].split(" [Op:")[0].strip()
+    except tf.errors.OpError:
+        # The decoders' own messages say no more than this.
         findings.append(
             Finding(
                 path,
                 "the file can be decoded to its end",
-                reason.splitlines()[0] if reason else type(error).__name__,
-                "it is damaged or cut short: restore it or take its pair out",
+                f"it is damaged or cut short ({len(contents)} bytes)",
+                "restore it or take its pair out",
             )
         )
         return None
@@ -286,12 +282,29 @@ def _unknown_values(path: Path, unknown: np.ndarray, dataset: Dataset) -> Findin
         rule = f"label values are those of the {len(classes)} classes ({low}..{high})"
     else:
         rule = f"label colours are those of the {len(classes)} classes"
-    return Finding(
-        path,
-        f"{rule} or void",
-        ", ".join(names) + more,
-        "correct the label or add a line to classes.csv",
-    )
+    remedy = "correct the label or add a line to classes.csv"
+    if dataset.encoding == "colour" and (values % 0x10101 == 0).all():
+        remedy = "save class values as one grey channel, or use the classes' colours"
+    return Finding(path, f"{rule} or void", ", ".join(names) + more, remedy)
+
+
+def _only_void_beside(
+    dataset: Dataset, class_pixels: np.ndarray, void_pixels: int
+) -> list[Finding]:
+    """Masks of 0 and 255, which many tools write for two classes."""
+    present = np.flatnonzero(class_pixels)
+    if len(present) != 1 or len(dataset.classes) == 1 or not void_pixels:
+        return []
+    share = 100 * void_pixels / (void_pixels + class_pixels.sum())
+    return [
+        Finding(
+            dataset.directory,
+            f"labels of {dataset.split} show two classes or more beside void (255)",
+            f"only {dataset.classes.names[present[0]]}, and void in {share:.1f} % of "
+            "the pixels",
+            "if 255 stands for a class, write that class's value instead",
+        )
+    ]
 
 
 def _name(value: int, encoding: str) -> str:

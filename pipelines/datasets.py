@@ -5,6 +5,7 @@ A `Dataset` is a list of file pairs and a class table; nothing is decoded before
 findings instead of raising, so that `check` can list everything at once.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,8 +28,10 @@ class Finding:
     remedy: str
 
     def __str__(self) -> str:
-        line = f"{self.path}: {self.rule}: {self.found}; {self.remedy}."
-        return " ".join(line.split())
+        # A file name may hold anything but a slash; a terminal may not take it.
+        path = os.fsencode(self.path).decode("utf-8", "backslashreplace")
+        line = f"{path}: {self.rule}: {self.found}; {self.remedy}."
+        return line.replace("\n", " ")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ file is grey: the pixels are the same bytes, only the header says palette.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -69,9 +70,13 @@ def decode_values(contents: tf.Tensor, encoding: str) -> tf.Tensor:
     )
 
 
+@lru_cache(maxsize=4)
 def lookup_table(classes: ClassTable, encoding: str) -> np.ndarray:
-    """The uint8 table that `decode_label` looks file values up in."""
-    return classes.colour_table() if encoding == "colour" else classes.index_table()
+    """The uint8 table that `decode_label` looks file values up in; read-only."""
+    is_colour = encoding == "colour"
+    table = classes.colour_table() if is_colour else classes.index_table()
+    table.setflags(write=False)
+    return table
 
 
 def sniff_encoding(labels: Iterable[Path]) -> str:

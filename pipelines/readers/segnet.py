@@ -95,12 +95,11 @@ def _two_paths(line: str) -> tuple[str, str] | None:
 
     Names with spaces are split where both halves end in the same file stem.
     """
-    words = line.strip().replace("\\", "/").split(" ")
-    if "\t" in line:
-        words = line.strip().replace("\\", "/").split("\t")
-        return (words[0], words[1]) if len(words) == 2 else None
-    if len(words) == 2:
-        return words[0], words[1]
+    line = line.strip().replace("\\", "/")
+    for words in (line.split("\t"), line.split()):
+        if len(words) == 2:
+            return words[0].strip(), words[1].strip()
+    words = line.split(" ")
     halves = (
         (" ".join(words[:cut]).strip(), " ".join(words[cut:]).strip())
         for cut in range(1, len(words))
