@@ -250,9 +250,9 @@ class Level(keras.layers.Layer):
         feature, *previous, weights = inputs
         weights = weights[..., self.start : self.start + self.size]
         training = bool(training) and self.trainable and not self.folded
-        norms = [tuple(ops.convert_to_tensor(v) for v in values) for values in self._values()]
         run = self._runner(training)
-        y, statistics = run(feature, previous[0] if previous else None, weights, norms)
+        previous = previous[0] if previous else None
+        y, statistics = run(feature, previous, weights, self._values())
         for norm, (mean, variance) in zip(self.norms, statistics, strict=False):
             norm.update(mean, variance)
         return y

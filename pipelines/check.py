@@ -137,7 +137,7 @@ def _image(path: Path, findings: list[Finding]) -> np.ndarray | None:
     image = _decode(path, _decoder("image"), contents, findings)
     if image is None:
         return None
-    orientation = _orientation(header)
+    orientation = _orientation(header, contents)
     if orientation != 1:
         findings.append(
             Finding(
@@ -262,7 +262,10 @@ def _decode(
         return None
 
 
-def _orientation(header: Image.Image) -> int:
+def _orientation(header: Image.Image, contents: bytes) -> int:
+    # Pillow decodes a whole PNG to look for the entry, which few PNGs have.
+    if header.format == "PNG" and b"eXIf" not in contents:
+        return 1
     try:
         return header.getexif().get(EXIF_ORIENTATION, 1) or 1
     except Exception:  # Pillow raises many kinds on broken EXIF, which says nothing.

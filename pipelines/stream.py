@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from os import fsencode
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from hyperseg_tf.errors import UserError
 from pipelines.classes import UNKNOWN
 from pipelines.datasets import Dataset
 from pipelines.decode import decode_image, decode_label, lookup_table
-from pipelines.transforms import Normalise, Sample, Transform
+from pipelines.transforms import Normalise, RandomFlip, Sample, Transform
 
 # Decoded sets up to this size are kept in memory unless the caller decides.
 CACHE_LIMIT_BYTES = 2**30
@@ -63,7 +65,8 @@ def batches(
 
     Raises:
         ValueError: an argument out of range.
-        UserError: a file cannot be decoded while the cache is filled.
+        UserError: a file cannot be decoded while the cache is filled, or images
+            differ in size in a batch of several and nothing makes them equal.
     """
     if batch_size < 1 or start < 0 or (count is not None and count < 0):
         raise ValueError(
@@ -77,6 +80,10 @@ def batches(
     transforms = tuple(transforms)
     if not any(isinstance(transform, Normalise) for transform in transforms):
         transforms += (Normalise(),)
+    if batch_size > 1 and all(
+        isinstance(t, Normalise | RandomFlip) for t in transforms
+    ):
+        _require_one_size(dataset, batch_size)
     if cache is None:
         cache = decoded_bytes(dataset) <= CACHE_LIMIT_BYTES
     load = _cached_loader(dataset) if cache else _file_loader(dataset)
@@ -108,16 +115,33 @@ def decoded_bytes(dataset: Dataset) -> int:
 
     Files that cannot be read count as nothing: `check` reports them.
     """
-    from PIL import Image
+    return sum(4 * height * width for height, width in _image_sizes(dataset).values())
 
-    total = 0
-    for image, _ in dataset.pairs:
+
+def _image_sizes(dataset: Dataset) -> dict[Path, tuple[int, int]]:
+    """(height, width) of every image whose header can be read."""
+    sizes = {}
+    for path, _ in dataset.pairs:
         try:
-            with Image.open(image) as header:
-                total += 4 * header.width * header.height
+            with Image.open(path) as header:
+                sizes[path] = (header.height, header.width)
         except (OSError, ValueError, SyntaxError):
             continue
-    return total
+    return sizes
+
+
+def _require_one_size(dataset: Dataset, batch_size: int) -> None:
+    """Say before the first batch what tf.data would say, without names, later."""
+    first: dict[tuple[int, int], Path] = {}
+    for path, size in _image_sizes(dataset).items():
+        first.setdefault(size, path)
+    if len(first) > 1:
+        (one, a), (other, b) = list(first.items())[:2]
+        raise UserError(
+            f"a batch of {batch_size} needs samples of one size: found "
+            f"{one[0]}x{one[1]} ({a}) and {other[0]}x{other[1]} ({b}), height x width; "
+            "set the batch size to 1, or resize or crop the samples."
+        )
 
 
 def _order(

@@ -216,6 +216,13 @@ def test_a_label_that_breaks_after_the_check_stops_the_stream(data, tmp_path):
             batches(broken, batch_size=1, count=1, cache=True)
 
 
+def test_pictures_of_different_size_are_refused_in_a_batch_of_several(data):
+    with pytest.raises(UserError) as error:
+        batches(data, (RandomFlip(),), batch_size=2)
+    assert "4x9" in str(error.value) and "0.png" in str(error.value)
+    assert "5x8" in str(error.value) and "batch size to 1" in str(error.value)
+
+
 def test_wrong_arguments_are_value_errors(data):
     for wrong in ({"batch_size": 0}, {"start": -1}, {"count": -1}):
         with pytest.raises(ValueError, match="got"):

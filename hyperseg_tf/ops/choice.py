@@ -46,6 +46,14 @@ def compile_if(name: str, function):
         return function
     import tensorflow as tf
 
-    return functools.wraps(function)(
-        tf.function(function, jit_compile=True, autograph=False)
-    )
+    compiled = tf.function(function, jit_compile=True, autograph=False)
+
+    @functools.wraps(function)
+    def run(*arguments):
+        # Variables are read here: the compiled part sees tensors only.
+        return compiled(*tf.nest.map_structure(_tensor, arguments))
+
+    def _tensor(value):
+        return value if value is None else tf.convert_to_tensor(value)
+
+    return run
