@@ -18,6 +18,7 @@ def draw_curve(rows: Sequence[dict[str, float]], path: Path) -> None:
     # The object interface needs no display and leaves pyplot's state alone.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     FigureCanvasAgg(figure)
@@ -30,6 +31,7 @@ def draw_curve(rows: Sequence[dict[str, float]], path: Path) -> None:
             label = "validation" if name.startswith("val_") else "training"
             axes.plot(epochs, values, label=label, marker="." if len(rows) < 40 else "")
         axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_title(title)
         axes.grid(alpha=0.3)
         axes.legend()

@@ -173,6 +173,7 @@ def _fit(model, recipe: "Recipe", position, train_set, callbacks) -> None:
                 epochs=end,
                 steps_per_epoch=steps,
                 callbacks=callbacks,
+                shuffle=False,  # the stream is already; True would warn
                 verbose=0,
             )
 
