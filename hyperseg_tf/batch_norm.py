@@ -2,7 +2,8 @@
 
 Keras stores the biased batch variance in its moving average, the released
 implementation the unbiased one; with few pixels per channel the two differ. With
-TensorFlow the training pass is one fused kernel instead of five.
+TensorFlow the training pass is one fused kernel, several times faster than the five
+that `keras.layers.BatchNormalization` runs on a CPU.
 """
 
 import keras
@@ -25,21 +26,40 @@ def normalise(x, gamma, beta, mean, variance, epsilon):
     return x * ops.cast(scale, x.dtype) + ops.cast(shift, x.dtype)
 
 
-def batch_moments(x):
-    """Mean, biased variance and unbiased variance over all axes but the last.
+def normalise_batch(x, gamma, beta, epsilon):
+    """Normalise with the statistics of the batch itself.
 
     Args:
-        x: (..., C).
+        x: (N, H, W, C).
+        gamma, beta: (C,).
+        epsilon: Added to the (biased) variance.
 
     Returns:
-        Three (C,) float32 tensors.
+        (N, H, W, C) normalised, and the batch's (C,) mean and unbiased variance.
     """
-    x = ops.cast(x, "float32")
-    mean, variance = ops.moments(x, axes=tuple(range(len(x.shape) - 1)))
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        # Its variance output is the unbiased one already.
+        y, mean, unbiased, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=tf.convert_to_tensor(gamma),
+            offset=tf.convert_to_tensor(beta),
+            mean=tf.constant([], tf.float32),
+            variance=tf.constant([], tf.float32),
+            epsilon=epsilon,
+            is_training=True,
+        )
+        return y, mean, unbiased
+    mean, variance = ops.moments(ops.cast(x, "float32"), axes=(0, 1, 2))
+    return normalise(x, gamma, beta, mean, variance, epsilon), mean, unbias(variance, x)
+
+
+def unbias(variance, x):
+    """Turn the biased (C,) variance of all pixels of x (..., C) into the unbiased."""
     count = ops.cast(ops.size(x), "float32") / x.shape[-1]
     # A single value has no unbiased variance; keep 0 instead of 0 / 0.
-    unbiased = variance * (count / ops.maximum(count - 1.0, 1.0))
-    return mean, variance, unbiased
+    return variance * (count / ops.maximum(count - 1.0, 1.0))
 
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
@@ -52,7 +72,7 @@ class BatchNorm(keras.layers.BatchNormalization):
         synchronized: Statistics over all replicas instead of one's own.
 
     Shapes:
-        inputs: (..., C).
+        inputs: (N, H, W, C).
         returns: Same shape and dtype.
     """
 
@@ -68,32 +88,15 @@ class BatchNorm(keras.layers.BatchNormalization):
             )
         if self.synchronized:
             mean, variance = self._moments(ops.cast(inputs, "float32"), None)
-            count = ops.cast(ops.size(inputs), "float32") / inputs.shape[-1]
-            self.update(mean, variance * (count / ops.maximum(count - 1.0, 1.0)))
+            self.update(mean, unbias(variance, inputs))
             return normalise(
                 inputs, self.gamma, self.beta, mean, variance, self.epsilon
             )
-        if keras.backend.backend() == "tensorflow" and len(inputs.shape) == 4:
-            return self._fused(inputs)
-        mean, variance, unbiased = batch_moments(inputs)
-        self.update(mean, unbiased)
-        return normalise(inputs, self.gamma, self.beta, mean, variance, self.epsilon)
-
-    def _fused(self, inputs):
-        import tensorflow as tf
-
-        # Its variance output is the unbiased one already.
-        outputs, mean, unbiased, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=inputs,
-            scale=tf.convert_to_tensor(self.gamma),
-            offset=tf.convert_to_tensor(self.beta),
-            mean=tf.constant([], tf.float32),
-            variance=tf.constant([], tf.float32),
-            epsilon=self.epsilon,
-            is_training=True,
+        y, mean, variance = normalise_batch(
+            inputs, self.gamma, self.beta, self.epsilon
         )
-        self.update(mean, unbiased)
-        return outputs
+        self.update(mean, variance)
+        return y
 
     def update(self, mean, unbiased_variance):
         """Move the running statistics towards those of a batch, both (C,)."""

@@ -1,13 +1,13 @@
 """The decoder: levels that fuse a feature with the previous output (Section 3.2).
 
-A level is one pure function of tensors (`_Block`), so that XLA can compile it whole
-and every implementation runs the same code; the layer around it only holds variables.
+A level is one pure function of tensors (`Block`), so that XLA can compile it whole and
+every implementation runs the same code; the layer around it only holds variables.
 """
 
 import keras
 from keras import ops
 
-from hyperseg_tf.batch_norm import BatchNorm, batch_moments, normalise
+from hyperseg_tf.batch_norm import BatchNorm, normalise, normalise_batch
 from hyperseg_tf.dpw_conv import HALOS
 from hyperseg_tf.ops import choice, patches, resize
 
@@ -81,6 +81,7 @@ class Block:
         self.positions = positions
         self.epsilon = epsilon
         self.ops = choice.primitives(implementation)
+        self.gather = choice.compile_if(implementation, self._gather)
 
     def __call__(self, feature, previous, weights, norms, training):
         """Run the level.
@@ -96,63 +97,67 @@ class Block:
             (B, H, W, filters), and per convolution (mean, unbiased variance) of the
             batch, an empty list unless training.
         """
-        x = fuse(feature, previous, self.positions)
-        statistics = []
+        norm = _Norms(norms, self.epsilon, training)
+        x = self.gather(feature, previous, weights)
+        run = self._pointwise if self.kernel_size == 1 else self._inverted_residual
+        y = run(x, weights, norm, ops.shape(feature)[0])
+        if self.kernel_size > 1 and x.shape[-1] == self.filters:
+            y = y + fuse(feature, previous, self.positions)
+        return y, norm.statistics
 
-        def norm(values):
-            y, moments = self._norm(values, norms[len(steps)], training)
-            steps.append(None)
-            if moments is not None:
-                statistics.append(moments)
-            return y
+    def _gather(self, feature, previous, weights):
+        """Fuse the inputs and cut them into the patches that the weights are for."""
+        x, halo = fuse(feature, previous, self.positions), 0
+        if self.kernel_size > 1 and self.halo == "patch":
+            halo = (self.kernel_size - 1) // 2
+        x = patches.pad(x, halo, self.padding)
+        return patches.cut(x, ops.shape(weights)[1:3], halo)
 
-        steps = []
-        if self.kernel_size == 1:
-            y = self._pointwise_block(x, weights, norm)
-        else:
-            y = self._inverted_residual(x, weights, norm)
-        return y, statistics
-
-    def _norm(self, x, values, training):
-        if len(values) == 1:
-            return x + ops.cast(values[0], x.dtype), None
-        gamma, beta, mean, variance = values
-        if not training:
-            return normalise(x, gamma, beta, mean, variance, self.epsilon), None
-        mean, variance, unbiased = batch_moments(x)
-        y = normalise(x, gamma, beta, mean, variance, self.epsilon)
-        return y, (mean, unbiased)
-
-    def _pointwise_block(self, x, weights, norm):
-        grid = ops.shape(weights)[1:3]
+    def _pointwise(self, x, weights, norm, batch):
         (kernel,) = patches.split_weights(weights, (self.filters, x.shape[-1]))
-        y = self.ops.pointwise(patches.cut(x, grid, 0), kernel)
-        y = ops.relu(norm(y))
-        return patches.join(y, grid, ops.shape(x)[0])
+        y = ops.relu(norm(self.ops.pointwise(x, kernel)))
+        return patches.join(y, ops.shape(weights)[1:3], batch)
 
-    def _inverted_residual(self, x, weights, norm):
-        batch, grid = ops.shape(x)[0], ops.shape(weights)[1:3]
-        channels, halo = x.shape[-1], (self.kernel_size - 1) // 2
-        hidden = self.expand_ratio * channels
+    def _inverted_residual(self, x, weights, norm, batch):
+        hidden = self.expand_ratio * x.shape[-1]
         expand, depthwise, project = patches.split_weights(
             weights,
-            (hidden, channels),
+            (hidden, x.shape[-1]),
             (hidden, self.kernel_size, self.kernel_size),
             (self.filters, hidden),
         )
-        if self.halo == "patch":
-            # The halo goes through this patch's own expansion, as in the published
-            # Cityscapes and CamVid models; the neighbour's would change every seam.
-            y = patches.cut(patches.pad(x, halo, self.padding), grid, halo)
-            y = ops.relu6(norm(self.ops.pointwise(y, expand)))
-        else:
-            y = self.ops.pointwise(patches.cut(x, grid, 0), expand)
-            y = patches.join(ops.relu6(norm(y)), grid, batch)
-            y = patches.cut(patches.pad(y, halo, self.padding), grid, halo)
+        grid = ops.shape(weights)[1:3]
+        # With halo="patch" the pixels around a patch go through its own expansion, as
+        # in the published Cityscapes and CamVid models.
+        y = ops.relu6(norm(self.ops.pointwise(x, expand)))
+        if self.halo == "neighbour":
+            halo = (self.kernel_size - 1) // 2
+            y = patches.pad(patches.join(y, grid, batch), halo, self.padding)
+            y = patches.cut(y, grid, halo)
         y = ops.relu6(norm(self.ops.depthwise(y, depthwise)))
         y = norm(self.ops.pointwise(y, project))
-        y = patches.join(y, grid, batch)
-        return x + y if channels == self.filters else y
+        return patches.join(y, grid, batch)
+
+
+class _Norms:
+    """The normalizations of a block in the order they are used."""
+
+    def __init__(self, norms, epsilon, training):
+        self._values = iter(norms)
+        self._epsilon = epsilon
+        self._training = training
+        self.statistics = []
+
+    def __call__(self, x):
+        values = next(self._values)
+        if len(values) == 1:
+            return x + ops.cast(values[0], x.dtype)
+        gamma, beta, mean, variance = values
+        if not self._training:
+            return normalise(x, gamma, beta, mean, variance, self._epsilon)
+        y, *statistics = normalise_batch(x, gamma, beta, self._epsilon)
+        self.statistics.append(statistics)
+        return y
 
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
@@ -268,6 +273,8 @@ class Level(keras.layers.Layer):
     def _runner(self, training):
         if training not in self._run:
             implementation = choice.resolve(self.implementation)
+            # Inference is compiled whole; training picks the best kernel per step.
+            whole = implementation == "xla" and not training
             block = Block(
                 self.filters,
                 self.kernel_size,
@@ -276,13 +283,13 @@ class Level(keras.layers.Layer):
                 self.padding,
                 self.positions,
                 1e-5,
-                implementation,
+                "slices" if whole else implementation,
             )
 
             def run(feature, previous, weights, norms):
                 return block(feature, previous, weights, norms, training)
 
-            self._run[training] = choice.compile_if(implementation, run)
+            self._run[training] = choice.compile_if("xla", run) if whole else run
         return self._run[training]
 
     def compute_output_shape(self, input_shapes):

@@ -1,6 +1,6 @@
 """Which implementation of the dynamic convolution runs, decided in one place."""
 
-import functools
+import importlib
 import os
 
 import keras
@@ -32,6 +32,8 @@ def resolve(name: str) -> str:
 
 def primitives(name: str):
     """The module with convolve, pointwise and depthwise of a resolved name."""
+    if name == "xla" and keras.backend.backend() == "tensorflow":
+        return importlib.import_module("hyperseg_tf.ops.xla")
     return einsum if name == "einsum" else slices
 
 
@@ -44,16 +46,4 @@ def compile_if(name: str, function):
     """
     if name != "xla" or keras.backend.backend() != "tensorflow":
         return function
-    import tensorflow as tf
-
-    compiled = tf.function(function, jit_compile=True, autograph=False)
-
-    @functools.wraps(function)
-    def run(*arguments):
-        # Variables are read here: the compiled part sees tensors only.
-        return compiled(*tf.nest.map_structure(_tensor, arguments))
-
-    def _tensor(value):
-        return value if value is None else tf.convert_to_tensor(value)
-
-    return run
+    return primitives(name).compiled(function)
