@@ -14,20 +14,21 @@ def camvid11_hyperseg_s() -> Recipe:
     return Recipe(
         preset="hyperseg_s_camvid",
         train=(
-            RandomScale(0.6, 1.8),
+            RandomScale(0.6, 1.8, method="bilinear"),
             RandomCrop(256, 384),
             RandomFlip(),
             Normalise(),
         ),
         evaluate=(Normalise(),),
         protocol="camvid11-360x480",
-        epochs=36,
-        samples_per_epoch=366,
+        epochs=20,
+        samples_per_epoch=732,
         batch_size=6,
         learning_rate=1e-3,
         power=0.9,
         weights=None,
-        evaluate_batch_size=4,
+        evaluate_batch_size=1,
+        cache=True,
     )
 
 

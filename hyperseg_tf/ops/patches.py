@@ -85,15 +85,18 @@ def _windows(x, count, size, halo, ends):
     x = ops.reshape(x, (first, length + 2 * halo, rest))
     if halo == 0:
         return ops.reshape(x, (first, count, size, rest))
-    if isinstance(size, int) and size < 2 * halo:
-        steps = [
-            ops.expand_dims(x[:, i : i + length - size + 1 : size], axis=2)
-            for i in range(size + 2 * halo)
-        ]
-        return ops.concatenate(steps, axis=2)
     body = ops.reshape(x[:, :length], (first, count, size, rest))
-    tail = ops.reshape(x[:, 2 * halo :], (first, count, size, rest))
-    return ops.concatenate([body, tail[:, :, size - 2 * halo :]], axis=2)
+    if isinstance(size, int) and size >= 2 * halo:
+        tail = ops.reshape(x[:, 2 * halo :], (first, count, size, rest))
+        return ops.concatenate([body, tail[:, :, size - 2 * halo :]], axis=2)
+    # Smaller windows share pixels with more than the next one, and an unknown size
+    # may be smaller: pixel `size + i` of a window is pixel i of the next.
+    parts = [body]
+    for i in range(2 * halo):
+        shifted = ops.reshape(x[:, i : i + length], (first, count, size, rest))
+        last = ops.reshape(x[:, length + i : length + i + 1], (first, 1, 1, rest))
+        parts.append(ops.concatenate([shifted[:, 1:, :1], last], axis=1))
+    return ops.concatenate(parts, axis=2)
 
 
 def join(patches, grid, batch):
