@@ -21,9 +21,10 @@ def demo() -> Recipe:
         protocol="own",
         epochs=8,
         samples_per_epoch=512,
-        batch_size=8,
+        batch_size=4,
         learning_rate=2e-3,
         power=0.9,
+        loss="cross_entropy",
         evaluate_batch_size=8,
         overlays=3,
     )
