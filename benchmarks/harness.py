@@ -15,8 +15,9 @@ What is worth knowing before editing:
   fork-and-join loops, which wait for the slowest thread, were seen to lose far more
   than TensorFlow's pool, which hands work to whichever thread is free: forming pairs
   does not undo that. Where /proc/stat tells, the share of the processors used by
-  anybody else is recorded with every turn, each round waits a little for quiet, only
-  quiet rounds count, and without enough of them no verdict is given.
+  anybody else is recorded with every turn. A turn waits a little for quiet and is taken
+  again when disturbed; only rounds of quiet turns count, and without enough of them no
+  verdict is given.
 
 Nothing here imports a framework: that is up to the factories, in their own processes.
 """
@@ -44,9 +45,9 @@ TURN_SECONDS = 0.25
 WARM_UP_CALLS = 3
 # A turn is quiet when all others used less than this share of its processors.
 QUIET_SHARE = 0.10
-# Rounds are added until enough were quiet, up to this many times the wish, and each
-# waits this long for the machine to become quiet.
-PATIENCE = 3
+# A turn that was not quiet is taken again, so often, after waiting so long for quiet.
+# The reason is always what others did, never how long the turn took.
+TRIES = 4
 WAIT_SECONDS = 3.0
 MIN_QUIET_ROUNDS = 5
 PACKAGES = ("numpy", "tensorflow", "keras", "torch", "efficientnet-pytorch")
@@ -233,6 +234,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=2, help="for each (default 2)")
     parser.add_argument("--rounds", type=int, help="quiet rounds wanted (15; quick 3)")
     parser.add_argument(
+        "--minutes", type=float, default=6, help="of taking turns at most (default 6)"
+    )
+    parser.add_argument(
         "--one-process", action="store_true", help="all competitors in one process"
     )
 
@@ -295,7 +299,7 @@ def _measure(competitors, args, wanted: int, log: Path):
             for part, output in _ask(connection, ("build", name), name).items():
                 outputs[part, name] = output
         _check_outputs(outputs)
-        return _take_turns(processes, outputs, wanted), outputs
+        return _take_turns(processes, outputs, wanted, args.minutes), outputs
     except _CompetitorFailed as failure:
         words = log.read_text(errors="replace") if log.exists() else ""
         raise RuntimeError(f"{failure}\n{words[-4000:]}") from None
@@ -304,26 +308,38 @@ def _measure(competitors, args, wanted: int, log: Path):
             connection.close()
 
 
-def _take_turns(processes, outputs, wanted: int) -> dict[tuple[str, str], list[Turn]]:
-    turns: dict[tuple[str, str], list[Turn]] = {}
-    for part in dict.fromkeys(part for part, _ in outputs):
+def _take_turns(
+    processes, outputs, wanted: int, minutes: float
+) -> dict[tuple[str, str], list[Turn]]:
+    parts = list(dict.fromkeys(part for part, _ in outputs))
+    # Part by part, as the table shows them.
+    keys = sorted(outputs, key=lambda key: parts.index(key[0]))
+    turns: dict[tuple[str, str], list[Turn]] = {key: [] for key in keys}
+    for part in parts:
+        end = time.perf_counter() + 60 * minutes / len(parts)
         names = [name for p, name in outputs if p == part]
-        for name in names:
-            turns[part, name] = []
-        quiet = 0
-        for i in range(wanted * PATIENCE):
-            _wait_for_quiet()
+        quiet = i = 0
+        while quiet < wanted and (i == 0 or time.perf_counter() < end):
             shift = i % len(names)
             row = []
             for name in names[shift:] + names[:shift]:
-                turn = _ask(processes[name], ("turn", name, part), name)
+                turn = _quiet_turn(processes[name], name, part, end)
                 turns[part, name].append(turn)
                 row.append(turn)
             quiet += _is_quiet(row)
-            _progress(f"{part}: round {i + 1}, {quiet} of {wanted} quiet ones")
-            if quiet >= wanted:
-                break
+            i += 1
+            _progress(f"{part}: round {i}, {quiet} of {wanted} quiet ones")
     return turns
+
+
+def _quiet_turn(connection: Connection, name: str, part: str, end: float) -> Turn:
+    """A turn, again if others used the machine meanwhile; the last try is returned."""
+    for _ in range(TRIES):
+        _wait_for_quiet()
+        turn = _ask(connection, ("turn", name, part), name)
+        if _is_quiet([turn]) or time.perf_counter() > end:
+            break
+    return turn
 
 
 def _wait_for_quiet() -> None:

@@ -33,6 +33,11 @@ def options(*words):
     return parser.parse_args(words)
 
 
+def quick(pair):
+    args = options("--quick", "--minutes", "0.05")
+    return harness.compare(pair, args, title="", reference="a")
+
+
 @pytest.fixture(scope="module")
 def comparison():
     patience = pytest.MonkeyPatch()
@@ -41,7 +46,7 @@ def comparison():
         competitor("fast", milliseconds=2, value=1.5),
         competitor("slow", milliseconds=10),
     ]
-    args = options("--rounds", "2", "--threads", "1")
+    args = options("--rounds", "2", "--threads", "1", "--minutes", "0.05")
     goals = {("nap", "fast"): 2.0}
     result = harness.compare(pair, args, title="naps", reference="slow", goals=goals)
     patience.undo()
@@ -112,7 +117,9 @@ def test_different_work_is_refused():
         competitor("b", milliseconds=0, height=5),
     ]
     with pytest.raises(ValueError, match="same work"):
-        harness.compare(pair, options("--quick"), title="", reference="a")
+        harness.compare(
+            pair, options("--quick", "--minutes", "0.05"), title="", reference="a"
+        )
 
 
 def test_vanishing_values_are_refused():
@@ -121,7 +128,9 @@ def test_vanishing_values_are_refused():
         competitor("b", milliseconds=0, value=1e-30),
     ]
     with pytest.raises(RuntimeError, match="b, nap: values must be of ordinary size"):
-        harness.compare(pair, options("--quick"), title="", reference="a")
+        harness.compare(
+            pair, options("--quick", "--minutes", "0.05"), title="", reference="a"
+        )
 
 
 def test_failure_in_a_process_is_told():
@@ -130,4 +139,6 @@ def test_failure_in_a_process_is_told():
         harness.Competitor(name="b", factory=failing),
     ]
     with pytest.raises(RuntimeError, match="b failed:\n(.|\n)*no such weights"):
-        harness.compare(pair, options("--quick"), title="", reference="a")
+        harness.compare(
+            pair, options("--quick", "--minutes", "0.05"), title="", reference="a"
+        )
