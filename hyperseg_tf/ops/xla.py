@@ -19,12 +19,20 @@ pointwise = slices.pointwise
 
 def compiled(function):
     """Compile a function of tensors with XLA; None may stand for an absent one."""
-    inner = tf.function(function, jit_compile=True, autograph=False)
+    # One tf.function per set of shapes: XLA compiles for each anyway, and TensorFlow
+    # would warn of the retracing when the levels of a network share one.
+    functions = {}
 
     @functools.wraps(function)
     def run(*arguments):
         # Variables are read here: the compiled part sees tensors only.
-        return inner(*tf.nest.map_structure(_tensor, arguments))
+        tensors = tf.nest.map_structure(_tensor, arguments)
+        shapes = str([getattr(t, "shape", None) for t in tf.nest.flatten(tensors)])
+        if shapes not in functions:
+            functions[shapes] = tf.function(
+                lambda *inputs: function(*inputs), jit_compile=True, autograph=False
+            )
+        return functions[shapes](*tensors)
 
     return run
 
