@@ -110,6 +110,7 @@ def train(
                 recipe if not resuming else replace(recipe, weights=None),
                 len(classes),
             )
+            _set_momentum(model, recipe.norm_momentum)
             schedule = _compile(model, recipe)
         if resuming:
             model.load_weights(folder.latest)
@@ -322,6 +323,14 @@ def _build(build, recipe: "Recipe", num_classes: int) -> tuple[keras.Model, str]
         say(f"ImageNet weights cannot be had, STARTING FROM RANDOM ONES: {error}")
         keras.utils.set_random_seed(recipe.seed)
         return build(recipe.preset, num_classes, None), "random"
+
+
+def _set_momentum(model: keras.Model, momentum: float | None) -> None:
+    if momentum is None:
+        return
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = momentum
 
 
 def _loss(recipe: "Recipe") -> keras.losses.Loss:

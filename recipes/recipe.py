@@ -35,6 +35,10 @@ class Recipe:
         loss: "bootstrapped" (over hard pixels) or "cross_entropy" (over all).
         loss_k: Fewest pixels per image in the bootstrapped loss.
         loss_threshold: Pixel loss above which a pixel is hard.
+        norm_momentum: Share of the old running statistics that a step keeps in every
+            batch normalization; None leaves the network's own (0.99 in the backbone,
+            0.9 behind it). From random weights the backbone changes faster than 0.99
+            follows, and validation scores lag far behind the network.
         weights: What the network starts from: None (random), "imagenet" (backbone),
             "imagenet-or-random" (random where ImageNet's file cannot be had), or
             the path of a file.
@@ -62,6 +66,7 @@ class Recipe:
     loss: Literal["bootstrapped", "cross_entropy"] = "bootstrapped"
     loss_k: int = 4096
     loss_threshold: float = 0.3
+    norm_momentum: float | None = None
     weights: str | None = None
     seed: int = 0
     train_splits: tuple[str, ...] = ("train",)
@@ -76,6 +81,10 @@ class Recipe:
                 raise ValueError(
                     f"{name} must be at least 1: got {getattr(self, name)}."
                 )
+        if self.norm_momentum is not None and not 0 <= self.norm_momentum < 1:
+            raise ValueError(
+                f"norm_momentum must be in 0..1, without 1: got {self.norm_momentum}."
+            )
         if self.samples_per_epoch < self.batch_size:
             raise ValueError(
                 "an epoch must hold one batch: got "
