@@ -1,0 +1,17 @@
+"""Versions of everything a number depends on, for result files."""
+
+import platform
+from importlib import metadata
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python, this library and the packages below it."""
+    from hyperseg_tf import __version__
+
+    found = {"hyperseg_tf": __version__, "python": platform.python_version()}
+    for package in ("keras", "tensorflow", "numpy", "pillow"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

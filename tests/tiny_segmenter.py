@@ -1,0 +1,70 @@
+"""Models and data for tests of what happens around the network.
+
+`by_brightness` is a network whose answer can be worked out by hand; `random_hyperseg`
+is a real one whose random weights give logits that differ.
+"""
+
+import keras
+import numpy as np
+from PIL import Image
+
+NAMES = ("dark", "bright", "never")
+COLOURS = ((200, 0, 0), (0, 200, 0), (0, 0, 200))
+
+
+def by_brightness(names=NAMES, channels=3):
+    """Class 1 where a pixel is brighter than the ImageNet mean, else class 0."""
+    inputs = keras.Input((None, None, 3))
+    conv = keras.layers.Conv2D(channels, 1)
+    model = keras.Model(inputs, conv(inputs), name="by_brightness")
+    kernel = np.zeros((1, 1, 3, channels), "float32")
+    kernel[..., 0], kernel[..., 1] = -1, 1
+    conv.set_weights([kernel, np.array([0, 0] + [-99] * (channels - 2), "float32")])
+    model.metadata = {}
+    if names is not None:
+        colours = [list(colour) for colour in COLOURS[: len(names)]]
+        colours += [[9, 9, i] for i in range(len(names) - len(colours))]
+        model.metadata = {"classes": list(names), "colours": colours}
+    return model
+
+
+def random_hyperseg(num_classes=3):
+    from hyperseg_tf import HyperSeg
+
+    keras.utils.set_random_seed(0)
+    model = HyperSeg.from_preset("hyperseg_tiny", num_classes=num_classes)
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        # A fresh network's logits hardly differ and its norms are identities.
+        if "gamma" in weight.path:
+            weight.assign(rng.uniform(0.8, 1.6, weight.shape))
+        elif "beta" in weight.path or "moving_mean" in weight.path:
+            weight.assign(0.2 * rng.normal(size=weight.shape))
+        elif "moving_variance" in weight.path:
+            weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+    model.set_metadata(
+        {
+            "classes": list(NAMES[:num_classes]),
+            "colours": [list(colour) for colour in COLOURS[:num_classes]],
+        }
+    )
+    return model
+
+
+def write_data(directory, labels, split="val", names=NAMES, images=None):
+    """Write an own folder; pictures are dark where the label is 0, else bright."""
+    rows = [
+        f"{i},{name},{COLOURS[i % 3][0]},{COLOURS[i % 3][1]},{COLOURS[i % 3][2] + i}"
+        for i, name in enumerate(names)
+    ]
+    for kind in ("images", "labels"):
+        (directory / split / kind).mkdir(parents=True, exist_ok=True)
+    text = "\n".join(["index,name,red,green,blue", *rows]) + "\n"
+    (directory / "classes.csv").write_text(text)
+    for i, label in enumerate(labels):
+        label = np.asarray(label, np.uint8)
+        image = np.where(label == 0, 10, 240).astype(np.uint8)
+        image = np.repeat(image[..., None], 3, axis=-1) if images is None else images[i]
+        Image.fromarray(image).save(directory / split / "images" / f"{i}.png")
+        Image.fromarray(label).save(directory / split / "labels" / f"{i}.png")
+    return directory
