@@ -139,7 +139,7 @@ class HyperSeg(keras.Model):
         `feature_1` to `feature_5`, `feature_head`, `signal`, `weights_i`, `level_i`,
         `logits`; maps of a padded image keep the padding.
         """
-        return keras.Model(self.inputs, dict(self._taps))
+        return keras.Model(self.inputs[0], dict(self._taps))
 
     def fold(self, implementation: str | None = None) -> "HyperSeg":
         """An inference copy without batch normalization (Appendix E)."""

@@ -1,4 +1,4 @@
-"""`hyperseg-tf data`: check a folder of images and labels, and look at it."""
+"""`hyperseg-tf data`: make, check and look at a folder of images and labels."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from hyperseg_tf.cli.size import size
 
 if TYPE_CHECKING:
     from pipelines import Dataset
@@ -15,9 +17,22 @@ SPLITS = ("train", "val", "test")
 
 
 def add(commands) -> None:
-    """Add `data` with `check` and `show` to the command line."""
-    parser = commands.add_parser("data", help="check a dataset, or look at it")
+    """Add `data` with `scenes`, `check` and `show` to the command line."""
+    parser = commands.add_parser("data", help="make, check or look at a dataset")
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    scenes = actions.add_parser(
+        "scenes",
+        help="write generated road scenes to try things out",
+        description="Write seeded road scenes with labels of the 11 CamVid classes as "
+        "an ordinary folder of images and labels.",
+    )
+    scenes.add_argument("directory", type=Path, metavar="DIR", help="the new folder")
+    scenes.add_argument("--train", type=int, default=240, help="training scenes")
+    scenes.add_argument("--val", type=int, default=40, help="validation scenes")
+    scenes.add_argument("--size", type=size, default=(128, 192), metavar="HxW")
+    scenes.add_argument("--seed", type=int, default=0)
+    scenes.set_defaults(run=_scenes)
 
     check = actions.add_parser(
         "check",
@@ -43,6 +58,21 @@ def add(commands) -> None:
         "--count", type=int, default=8, help="samples, spread over the split"
     )
     show.set_defaults(run=_show)
+
+
+def _scenes(args) -> int:
+    from pipelines import road_scenes
+
+    written = road_scenes.write(
+        args.directory,
+        train=args.train,
+        val=args.val,
+        size=args.size,
+        seed=args.seed,
+    )
+    state = "written" if written else "there already"
+    print(f"{args.directory}: {args.train} + {args.val} road scenes, {state}")
+    return 0
 
 
 def _check(args) -> int:

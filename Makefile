@@ -1,0 +1,63 @@
+# `make demo` and `make test` need only Python 3.11 and make: they set up .venv first.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+DEMO ?= demo
+WORKERS ?= 2
+
+.PHONY: demo test test-slow bench bench-quick lint format clean
+.DEFAULT_GOAL := demo
+
+# The stamps are newer than what they were made from, so nothing is installed twice.
+.venv/core: setup.cfg pyproject.toml constraints.txt
+	@echo "setting up .venv (once; a few minutes) ..."
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 10) <= v[:2] < (3, 14) and f"Python 3.10 to 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/test: .venv/core
+	@echo "installing what the tests and benchmarks need (once) ..."
+	@$(PIP) install --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+# Train, evaluate, predict and export on generated road scenes; every step is the
+# command you would use on your own data. Ctrl-C stops, the next `make demo` goes on.
+demo: .venv/core
+	$(BIN)/hyperseg-tf data scenes $(DEMO)/data
+	$(BIN)/hyperseg-tf train demo --data $(DEMO)/data --out $(DEMO)/run
+	$(BIN)/hyperseg-tf evaluate $(DEMO)/run/model.keras --data $(DEMO)/data --json $(DEMO)/evaluation.json
+	$(BIN)/hyperseg-tf predict $(DEMO)/run/model.keras $(DEMO)/data/val/images --out $(DEMO)/predictions
+	$(BIN)/hyperseg-tf export $(DEMO)/run/model.keras --format saved_model --out $(DEMO)/saved_model --overwrite
+	$(BIN)/python -I examples/segment.py $(DEMO)/saved_model $(DEMO)/data/val/images/0000.png $(DEMO)/served.png
+	@echo
+	@echo "The pictures:"
+	@echo "  $(DEMO)/run/curve.png                 loss and mIoU by epoch"
+	@echo "  $(DEMO)/run/overlays/                 image, label, prediction after each epoch"
+	@echo "  $(DEMO)/predictions/                  class maps and overlays of the held-out scenes"
+	@echo "  $(DEMO)/evaluation_confusion.png      what is taken for what"
+	@echo "  $(DEMO)/served.png                    made by the export, without this project's code"
+
+test: .venv/test
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+test-slow: .venv/test
+	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+
+lint: .venv/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: .venv/test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/test
+	$(BIN)/python -m benchmarks.network_cpu
+
+bench-quick: .venv/test
+	$(BIN)/python -m benchmarks.network_cpu --quick
+
+clean:
+	rm -rf .venv $(DEMO)
