@@ -1,0 +1,177 @@
+"""No export appears that does not reproduce its model in a process without our code."""
+
+import subprocess
+import sys
+import tempfile
+from io import BytesIO
+from pathlib import Path
+
+import keras
+import numpy as np
+from PIL import Image
+
+from hyperseg_tf.errors import UserError
+from hyperseg_tf.segmenter import normalise
+
+# Of the spread of the logits: what folding and another order of sums may change.
+TOLERANCE = 1e-3
+
+# Weights are computed and multiplied level by level, so some models magnify rounding
+# errors; what this relative change of the input does to the logits is allowed, too.
+_ROUNDING = 1e-6
+
+# Off every multiple of the patch size, and two sizes.
+_SIZES = ((97, 131), (64, 96))
+
+# Runs with `python -I`: neither the working folder nor PYTHONPATH is searched, and
+# an installed copy of the project cannot be imported either.
+_RELOAD = """
+import os, sys
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+for name in ("hyperseg_tf", "pipelines", "recipes"):
+    sys.modules[name] = None
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+folder, samples, results = sys.argv[1:]
+proto = saved_model_pb2.SavedModel()
+with open(os.path.join(folder, "saved_model.pb"), "rb") as file:
+    proto.ParseFromString(file.read())
+for function in proto.meta_graphs[0].graph_def.library.function:
+    if "_XlaMustCompile" in function.attr and function.attr["_XlaMustCompile"].b:
+        sys.exit("function %s must be compiled by XLA" % function.signature.name)
+endpoints = tf.saved_model.load(folder).signatures
+out = {}
+with np.load(samples) as data:
+    for i in range(2):
+        images = tf.constant(data["images_%d" % i])
+        logits = endpoints["serving_default"](images=tf.cast(images, tf.float32))
+        out["logits_%d" % i] = logits["logits"]
+        for key, value in endpoints["serve_uint8"](images=images).items():
+            out["uint8_%s_%d" % (key, i)] = value
+    encoded = tf.constant([data["encoded_%d" % i].tobytes() for i in range(2)])
+for key, value in endpoints["serve_bytes"](encoded=encoded).items():
+    out["bytes_%s" % key] = value
+np.savez(results, **out)
+"""
+
+
+def saved_model(model: keras.Model, folder: Path) -> None:
+    """Compare all endpoints of a SavedModel with the model it was made of.
+
+    Raises:
+        UserError: It does not load, or an output differs by more than rounding.
+    """
+    rng = np.random.default_rng(0)
+    images = [_picture(rng, 2 - i, size) for i, size in enumerate(_SIZES)]
+    samples = {f"images_{i}": batch for i, batch in enumerate(images)}
+    for i, batch in enumerate(images):
+        buffer = BytesIO()
+        Image.fromarray(batch[0]).save(buffer, "PNG")
+        samples[f"encoded_{i}"] = np.frombuffer(buffer.getvalue(), np.uint8)
+    with tempfile.TemporaryDirectory() as scratch:
+        given, results = Path(scratch, "samples.npz"), Path(scratch, "results.npz")
+        np.savez(given, **samples)
+        command = [sys.executable, "-I", "-c", _RELOAD, folder, given, results]
+        process = subprocess.run(
+            [str(word) for word in command], capture_output=True, text=True
+        )
+        if process.returncode or not results.exists():
+            lines = process.stderr.strip().splitlines() or ["no message"]
+            raise UserError(
+                "an export must load without this project: loading it in a process "
+                f"of its own failed ({lines[-1]}); nothing was written."
+            )
+        with np.load(results) as found:
+            compare(model, images, dict(found))
+
+
+def compare(
+    model: keras.Model, images: list[np.ndarray], found: dict[str, np.ndarray]
+) -> None:
+    """Raise `UserError` where outputs of an export differ from the model's.
+
+    The model computes with its specification of the dynamic convolution, which the
+    export does not contain, and with its batch norms, which the export has folded.
+    Class maps may differ only where the two best classes are as close as rounding.
+
+    Args:
+        model: The original.
+        images: Two batches, uint8 (B, H, W, 3); `serve_bytes` got the first picture
+            of each.
+        found: logits_i, uint8_class_map_i, uint8_confidence_i, bytes_class_map,
+            bytes_confidence, bytes_sizes.
+    """
+    if hasattr(model, "with_implementation"):
+        model = model.with_implementation("einsum")
+    sizes = np.array([batch.shape[1:3] for batch in images])
+    if not np.array_equal(found["bytes_sizes"], sizes):
+        _fail("serve_bytes sizes", f"{found['bytes_sizes'].tolist()}")
+    for i, batch in enumerate(images):
+        x = normalise(batch)
+        logits = keras.ops.convert_to_numpy(model(x, training=False))
+        nearby = model(x * np.float32(1 + _ROUNDING), training=False)
+        shift = float(np.abs(keras.ops.convert_to_numpy(nearby) - logits).max())
+        # A fresh model's logits may all be of order 1e-10; equal ones must compare.
+        spread = max(float(np.ptp(logits)), 1e-3 * float(np.abs(logits).max()), 1e-30)
+        limit = max(TOLERANCE * spread, 10 * shift)
+        _close("serving_default logits", found[f"logits_{i}"], logits, limit)
+        confidence = _softmax_max(logits)
+        # A softmax changes by at most half as much as its logits.
+        slack = max(limit / 2, 1e-5)
+        names = (f"uint8_class_map_{i}", f"uint8_confidence_{i}")
+        _same_classes("serve_uint8", found[names[0]], logits, limit)
+        _close("serve_uint8 confidence", found[names[1]], confidence, slack)
+        height, width = batch.shape[1:3]
+        corner = np.s_[i : i + 1, :height, :width]
+        _same_classes(
+            "serve_bytes", found["bytes_class_map"][corner], logits[:1], limit
+        )
+        _close(
+            "serve_bytes confidence",
+            found["bytes_confidence"][corner],
+            confidence[:1],
+            slack,
+        )
+
+
+def _close(what: str, found: np.ndarray, expected: np.ndarray, limit: float) -> None:
+    if found.shape != expected.shape:
+        _fail(what, f"shape {found.shape} instead of {expected.shape}")
+    error = float(np.abs(found - expected).max())
+    if not error <= limit:  # NaN fails, too
+        _fail(what, f"off by {error:.3g}, allowed {limit:.3g}")
+
+
+def _same_classes(
+    what: str, found: np.ndarray, logits: np.ndarray, limit: float
+) -> None:
+    if found.shape != logits.shape[:-1] or found.max() >= logits.shape[-1]:
+        _fail(what + " class_map", f"shape {found.shape}, values to {found.max()}")
+    chosen = np.take_along_axis(logits, found[..., None].astype(int), -1)[..., 0]
+    wrong = chosen < logits.max(axis=-1) - 2 * limit
+    if wrong.any():
+        _fail(what + " class_map", f"{100 * wrong.mean():.3g} % of the pixels differ")
+
+
+def _softmax_max(logits: np.ndarray) -> np.ndarray:
+    return 1 / np.exp(logits - logits.max(axis=-1, keepdims=True)).sum(axis=-1)
+
+
+def _picture(rng: np.random.Generator, count: int, size: tuple[int, int]) -> np.ndarray:
+    """Smooth blobs with some noise: uint8 (count, H, W, 3)."""
+    height, width = size
+    coarse = rng.integers(0, 256, (count, 5, 7, 3), np.uint8)
+    smooth = np.stack(
+        [np.asarray(Image.fromarray(c).resize((width, height))) for c in coarse]
+    )
+    noise = rng.integers(-20, 21, smooth.shape)
+    return np.clip(smooth + noise, 0, 255).astype(np.uint8)
+
+
+def _fail(what: str, difference: str) -> None:
+    raise UserError(
+        f"an export must reproduce its model: {what} differs ({difference}); nothing "
+        "was written. This is a bug: please report it with the model's preset."
+    )
