@@ -1,0 +1,85 @@
+"""`hyperseg-tf evaluate`: per-class IoU and mIoU under a named protocol."""
+
+import argparse
+from pathlib import Path
+
+from hyperseg_tf.cli.size import size
+from hyperseg_tf.protocols import PROTOCOLS
+
+ABSENT = ("skip", "zero")
+
+
+def add(commands) -> None:
+    """Add `evaluate` to the command line."""
+    titles = "\n".join(f"  {p.name:<18} {p.title}" for p in PROTOCOLS.values())
+    parser = commands.add_parser(
+        "evaluate",
+        help="score a model on labelled data",
+        description="Print per-class IoU and their mean under a named protocol.",
+        epilog=f"protocols:\n{titles}\nown and as-is are other names of own-folder",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("model", type=Path, help=".keras file written by train")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--protocol",
+        default="own-folder",
+        metavar="NAME",
+        help="what the score means (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--split",
+        choices=("train", "val", "test"),
+        default="val",
+        help="part of the data (default: %(default)s)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers")
+    parser.add_argument(
+        "--confusion",
+        type=Path,
+        metavar="FILE.png",
+        help="draw the confusion matrix (default: beside --json)",
+    )
+    parser.add_argument(
+        "--absent",
+        choices=ABSENT,
+        default="skip",
+        help="classes in neither label nor prediction: leave out of the mean, or "
+        "count as 0 as the released script does (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--size",
+        type=size,
+        metavar="HxW",
+        help="resize images to this for the network (default: the protocol's)",
+    )
+    parser.add_argument("--batch-size", type=int, default=1, metavar="N")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, print the table, write the files asked for."""
+    from hyperseg_tf.errors import UserError
+    from hyperseg_tf.evaluation import evaluate
+
+    if args.batch_size < 1:
+        raise UserError(f"--batch-size is at least 1: got {args.batch_size}.")
+    result = evaluate(
+        args.model,
+        args.data,
+        args.protocol,
+        split=args.split,
+        batch_size=args.batch_size,
+        absent=args.absent,
+        image_size=args.size,
+    )
+    print(result.table())
+    confusion = args.confusion
+    if args.json:
+        result.write_json(args.json)
+        print(args.json)
+        confusion = confusion or args.json.with_name(args.json.stem + "_confusion.png")
+    if confusion:
+        result.write_confusion_png(confusion)
+        print(confusion)
+    return 0

@@ -1,0 +1,52 @@
+"""`hyperseg-tf predict`: class maps and overlays of pictures and folders."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from hyperseg_tf.cli.size import size
+
+
+def add(commands) -> None:
+    """Add `predict` to the command line."""
+    parser = commands.add_parser(
+        "predict",
+        help="segment pictures",
+        description="Write DIR/classes (PNG of class indices) and DIR/overlays "
+        "(picture, class colours and a legend) at each picture's own size.",
+    )
+    parser.add_argument("model", type=Path, help=".keras file written by train")
+    parser.add_argument(
+        "inputs", type=Path, nargs="+", metavar="INPUT", help="pictures and folders"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--size",
+        type=size,
+        metavar="HxW",
+        help="resize pictures to this for the network (default: their own size)",
+    )
+    parser.add_argument(
+        "--alpha",
+        type=float,
+        default=0.5,
+        help="weight of the colours in overlays, 0..1 (default: %(default)s)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict, print what was written, then what could not be read."""
+    from hyperseg_tf.errors import UserError
+    from hyperseg_tf.prediction import predict_files
+
+    if not 0 <= args.alpha <= 1:
+        raise UserError(f"--alpha lies in 0..1: got {args.alpha}.")
+    result = predict_files(
+        args.model, args.inputs, args.out, image_size=args.size, alpha=args.alpha
+    )
+    for written in result.written:
+        print(written.classes, written.overlay)
+    for error in result.errors:
+        print(f"hyperseg-tf: error: {error}", file=sys.stderr)
+    return 2 if result.errors else 0

@@ -1,0 +1,38 @@
+"""Import TensorFlow without the lines it writes before its log level counts."""
+
+import logging
+import os
+import sys
+import tempfile
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow and hide what it says meanwhile, unless it fails.
+
+    TF_CPP_MIN_LOG_LEVEL is set to 3 if it is not set: below that, every machine
+    without a GPU is told of an error that is none, and real errors raise anyway.
+    Somebody who sets it to 0 or 1 sees everything.
+    """
+    level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if level in ("0", "1") or "tensorflow" in sys.modules:
+        return
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    # The lines come from C++ and go to file descriptor 2, whatever sys.stderr is.
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as hidden:
+        os.dup2(hidden.fileno(), 2)
+        complete = False
+        try:
+            import tensorflow  # noqa: F401
+
+            complete = True
+        except ModuleNotFoundError:
+            # Another Keras backend: the command says itself what it needs.
+            complete = True
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            if not complete:
+                hidden.seek(0)
+                os.write(2, hidden.read())

@@ -1,0 +1,15 @@
+"""The type of `--size HxW`."""
+
+import argparse
+import re
+
+
+def size(text: str) -> tuple[int, int]:
+    """Return (height, width) of "HxW", for `add_argument(type=size)`."""
+    match = re.fullmatch(r"(\d+)[xX](\d+)", text)
+    height, width = map(int, match.groups()) if match else (0, 0)
+    if min(height, width) < 32:
+        raise argparse.ArgumentTypeError(
+            f"a size is HxW, height first, each at least 32: got {text!r}"
+        )
+    return height, width
