@@ -103,12 +103,12 @@ def train(
         if resuming:
             check_model_file(folder.latest)
         keras.utils.set_random_seed(recipe.seed)
-        classes = train_set.classes
+        names, colours = _classes(recipe, train_set)
         with _scope(devices):
             model, source = _build(
                 _build_model or _build_hyperseg,
                 recipe if not resuming else replace(recipe, weights=None),
-                len(classes),
+                len(names),
             )
             _set_momentum(model, recipe.norm_momentum)
             schedule = _compile(model, recipe)
@@ -117,7 +117,7 @@ def train(
             facts |= {name: old[name] for name in ("best", "weights") if name in old}
         else:
             facts["weights"] = source
-        _set_metadata(model, recipe, classes, facts)
+        _set_metadata(model, recipe, names, colours, facts)
         position = parts.Position(_iterations(model), recipe.steps_per_epoch)
         say(_opening(recipe, facts, position, resuming))
         folder.write_facts(facts)
@@ -162,7 +162,7 @@ def _fit(model, recipe: "Recipe", position, train_set, callbacks) -> None:
         for first, end, steps in spans:
             stream = _pipelines().batches(
                 train_set,
-                recipe.train,
+                _transforms(recipe, recipe.train, train_set),
                 batch_size=recipe.batch_size,
                 seed=recipe.seed,
                 start=position.step * recipe.batch_size,
@@ -185,9 +185,9 @@ def _callbacks(
     """Everything around the steps, in the order in which it happens."""
     twin = type(model).from_config(model.get_config())
     _copy_metadata(model, twin)
-    classes = dataset.classes
+    names, _ = _classes(recipe, dataset)
     validation = parts.Validation(
-        twin, _evaluation_batches(recipe, dataset), _loss(recipe), classes.names
+        twin, _evaluation_batches(recipe, dataset), _loss(recipe), names
     )
     overlays = _overlays(recipe, folder, dataset, validation.predict)
     has_matplotlib = _available("matplotlib", "curve.png")
@@ -231,22 +231,31 @@ def _pipelines():
 
 
 def _open_data(recipe: "Recipe", data: Path) -> "tuple[Dataset, Dataset]":
-    open_dataset = _pipelines().open_dataset
-    opened = [open_dataset(data, split) for split in recipe.train_splits]
-    train_set = replace(
-        opened[0],
-        split="+".join(recipe.train_splits),
-        pairs=sum((dataset.pairs for dataset in opened), ()),
-        findings=sum((dataset.findings for dataset in opened), ()),
-    )
-    evaluate_set = open_dataset(data, recipe.evaluate_split)
-    return train_set, evaluate_set
+    pipelines = _pipelines()
+    opened = [pipelines.open_dataset(data, split) for split in recipe.train_splits]
+    evaluate_set = pipelines.open_dataset(data, recipe.evaluate_split)
+    return pipelines.join(opened), evaluate_set
+
+
+def _classes(recipe: "Recipe", dataset: "Dataset"):
+    """Names and colours of what the network tells apart, in order."""
+    names, colours = dataset.classes.names, dataset.classes.colours
+    if recipe.void_is_class:
+        return (*names, "void"), (*colours, (0, 0, 0))
+    return names, colours
+
+
+def _transforms(recipe: "Recipe", transforms, dataset: "Dataset"):
+    """The transforms of a recipe, behind what its classes need."""
+    if not recipe.void_is_class:
+        return transforms
+    return (_pipelines().VoidToClass(len(dataset.classes)), *transforms)
 
 
 def _evaluation_batches(recipe: "Recipe", dataset: "Dataset"):
     return _pipelines().batches(
         dataset,
-        recipe.evaluate,
+        _transforms(recipe, recipe.evaluate, dataset),
         batch_size=recipe.evaluate_batch_size,
         seed=recipe.seed,
         count=len(dataset),
@@ -265,7 +274,7 @@ def _describe(recipe: "Recipe", train_set, evaluate_set) -> dict[str, Any]:
             "directory": str(train_set.directory),
             "train_samples": len(train_set),
             "evaluate_samples": len(evaluate_set),
-            "classes": list(train_set.classes.names),
+            "classes": list(_classes(recipe, train_set)[0]),
         },
         "weights": None,
         "best": None,
@@ -364,12 +373,12 @@ def _iterations(model: keras.Model) -> int:
     return int(ops.convert_to_numpy(model.optimizer.iterations))
 
 
-def _set_metadata(model, recipe: "Recipe", classes, facts) -> None:
+def _set_metadata(model, recipe: "Recipe", names, colours, facts) -> None:
     if hasattr(model, "set_metadata"):
         model.set_metadata(
             {
-                "classes": list(classes.names),
-                "colours": [list(colour) for colour in classes.colours],
+                "classes": list(names),
+                "colours": [list(colour) for colour in colours],
                 "trained_on": Path(facts["data"]["directory"]).name,
                 "protocol": recipe.protocol,
                 "recipe": facts["recipe"],
@@ -393,8 +402,8 @@ def _overlays(
     shown = replace(dataset, pairs=tuple(dataset.pairs[i] for i in chosen))
     batches = _evaluation_batches(replace(recipe, evaluate_batch_size=1), shown)
     samples = [(image[0].numpy(), label[0].numpy()) for image, label in batches]
-    classes = dataset.classes
-    return parts.Overlays(folder, predict, samples, classes.names, classes.colours)
+    names, colours = _classes(recipe, dataset)
+    return parts.Overlays(folder, predict, samples, names, colours)
 
 
 def _available(package: str, what: str) -> bool:

@@ -11,6 +11,7 @@ from pipelines.transforms import (
     RandomFlip,
     RandomScale,
     Resize,
+    VoidToClass,
 )
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "RandomFlip",
     "RandomScale",
     "Resize",
+    "VoidToClass",
     "batches",
     "check",
     "join",

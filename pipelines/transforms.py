@@ -156,6 +156,22 @@ class RandomFlip:
 
 
 @dataclass(frozen=True)
+class VoidToClass:
+    """Make void pixels a class of their own, to be learnt and counted.
+
+    Put it first: void that later transforms pad with then stays ignored.
+    """
+
+    index: int
+
+    def __call__(self, sample: Sample, seed: tf.Tensor) -> Sample:
+        """Sample of the same size; label `index` where it was 255."""
+        label = sample["label"]
+        index = tf.constant(self.index, label.dtype)
+        return {**sample, "label": tf.where(label == VOID, index, label)}
+
+
+@dataclass(frozen=True)
 class Normalise:
     """(image / 255 - mean) / deviation of ImageNet, per channel, as float32."""
 

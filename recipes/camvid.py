@@ -56,6 +56,7 @@ def camvid12_hyperseg_s() -> Recipe:
         learning_rate=1e-3,
         power=2.0,
         weights="imagenet",
+        void_is_class=True,
         train_splits=("train", "val"),
         evaluate_split="test",
     )

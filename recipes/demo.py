@@ -25,6 +25,8 @@ def demo() -> Recipe:
         learning_rate=2e-3,
         power=0.9,
         loss="cross_entropy",
+        norm_momentum=0.9,
+        cache=True,
         evaluate_batch_size=8,
         overlays=3,
     )

@@ -47,6 +47,8 @@ class Recipe:
         train_splits: Splits of the data trained on.
         evaluate_split: Split of the data that picks the best epoch.
         evaluate_batch_size: Samples per validation step; 1 where sizes differ.
+        void_is_class: Void pixels of the data are one more class, the last, named
+            "void", as in the published CamVid models; else they are ignored.
         cache: Keep decoded training samples in memory.
         overlays: Validation samples drawn after each epoch.
     """
@@ -72,6 +74,7 @@ class Recipe:
     train_splits: tuple[str, ...] = ("train",)
     evaluate_split: str = "val"
     evaluate_batch_size: int = 1
+    void_is_class: bool = False
     cache: bool = False
     overlays: int = 4
 

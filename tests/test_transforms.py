@@ -13,6 +13,7 @@ from pipelines import (
     RandomFlip,
     RandomScale,
     Resize,
+    VoidToClass,
 )
 
 MEAN = (124, 116, 104)  # ImageNet's mean colour in bytes
@@ -240,3 +241,12 @@ def test_same_seed_same_result_other_seed_another():
 def test_wrong_arguments_are_value_errors(wrong):
     with pytest.raises(ValueError, match="got"):
         wrong()
+
+
+def test_void_to_class_leaves_padding_void():
+    label = np.array([[0, 255], [1, 0]], "uint8")
+    sample = {"image": tf.zeros((2, 2, 3), tf.uint8), "label": tf.constant(label)}
+    learnt = VoidToClass(2)(sample, tf.constant([0, 0]))
+    np.testing.assert_array_equal(learnt["label"], [[0, 2], [1, 0]])
+    padded = PadTo(3, 2)(learnt, tf.constant([0, 0]))
+    np.testing.assert_array_equal(padded["label"][2], [255, 255])
