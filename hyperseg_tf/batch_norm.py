@@ -92,9 +92,7 @@ class BatchNorm(keras.layers.BatchNormalization):
             return normalise(
                 inputs, self.gamma, self.beta, mean, variance, self.epsilon
             )
-        y, mean, variance = normalise_batch(
-            inputs, self.gamma, self.beta, self.epsilon
-        )
+        y, mean, variance = normalise_batch(inputs, self.gamma, self.beta, self.epsilon)
         self.update(mean, variance)
         return y
 

@@ -1,4 +1,4 @@
-"""The context head (Section 3.1): a nested U-Net that turns the head into the signal."""
+"""The context head (Section 3.1): a nested U-Net from the head to the signal."""
 
 import keras
 from keras import layers, ops
@@ -7,9 +7,7 @@ from hyperseg_tf.conv_norm import conv_norm
 from hyperseg_tf.presets import CONTEXT_HEADS
 
 
-def build(
-    channels: int, levels: int, form: str, folded: bool = False
-) -> keras.Model:
+def build(channels: int, levels: int, form: str, folded: bool = False) -> keras.Model:
     """Build the context head.
 
     Args:

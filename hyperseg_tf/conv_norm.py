@@ -75,7 +75,9 @@ def depthwise_norm(
         depthwise_initializer=init,
         name=name,
     )(x)
-    return _finish(x, name, f"{name.removesuffix('dwconv')}bn", activation, norm, folded)
+    return _finish(
+        x, name, f"{name.removesuffix('dwconv')}bn", activation, norm, folded
+    )
 
 
 def _finish(x, name, norm_name, activation, norm, folded):

@@ -27,13 +27,14 @@ def coordinates(height, width, dtype="float32"):
     return ops.cast(ops.concatenate([x, y], axis=-1), dtype)
 
 
-def fuse(feature, previous=None, positions=True):
+def fuse(feature, previous=None, positions=True, compiled=False):
     """Concatenate coordinates, a feature and the upsampled output of the level before.
 
     Args:
         feature: (B, H, W, C).
         previous: (B, H/2, W/2, C') or None.
         positions: Whether the coordinates come first.
+        compiled: Whether XLA compiles this.
 
     Returns:
         (B, H, W, 2 + C + C').
@@ -44,7 +45,7 @@ def fuse(feature, previous=None, positions=True):
         place = coordinates(height, width, feature.dtype)
         parts.insert(0, ops.broadcast_to(place, (batch, height, width, 2)))
     if previous is not None:
-        parts.append(resize.upsample(previous))
+        parts.append(resize.upsample(previous, portable=compiled))
     return ops.concatenate(parts, axis=-1)
 
 
@@ -60,6 +61,7 @@ class Block:
         positions: Whether coordinates are concatenated.
         epsilon: Of the batch normalizations.
         implementation: A resolved name of `ops.choice`.
+        compiled: Whether the whole block is compiled by XLA from outside.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Block:
         positions,
         epsilon,
         implementation,
+        compiled=False,
     ):
         self.filters = filters
         self.kernel_size = kernel_size
@@ -81,6 +84,7 @@ class Block:
         self.positions = positions
         self.epsilon = epsilon
         self.ops = choice.primitives(implementation)
+        self.compiled = compiled or implementation == "xla"
         self.gather = choice.compile_if(implementation, self._gather)
 
     def __call__(self, feature, previous, weights, norms, training):
@@ -102,12 +106,12 @@ class Block:
         run = self._pointwise if self.kernel_size == 1 else self._inverted_residual
         y = run(x, weights, norm, ops.shape(feature)[0])
         if self.kernel_size > 1 and x.shape[-1] == self.filters:
-            y = y + fuse(feature, previous, self.positions)
+            y = y + fuse(feature, previous, self.positions, self.compiled)
         return y, norm.statistics
 
     def _gather(self, feature, previous, weights):
         """Fuse the inputs and cut them into the patches that the weights are for."""
-        x, halo = fuse(feature, previous, self.positions), 0
+        x, halo = fuse(feature, previous, self.positions, self.compiled), 0
         if self.kernel_size > 1 and self.halo == "patch":
             halo = (self.kernel_size - 1) // 2
         x = patches.pad(x, halo, self.padding)
@@ -162,7 +166,7 @@ class _Norms:
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
 class Level(keras.layers.Layer):
-    """One decoder level: `level([feature, weights])`, `level([feature, previous, weights])`.
+    """One decoder level: `level([feature, previous, weights])`, no previous at level 0.
 
     Kernel 1: dynamic pointwise convolution, batch normalization, ReLU. Else a dynamic
     inverted residual: pointwise, BN, ReLU6, depthwise, BN, ReLU6, pointwise, BN, and
@@ -284,6 +288,7 @@ class Level(keras.layers.Layer):
                 self.positions,
                 1e-5,
                 "slices" if whole else implementation,
+                compiled=whole,
             )
 
             def run(feature, previous, weights, norms):

@@ -191,7 +191,9 @@ def load(path: str | Path) -> HyperSeg:
     try:
         model = keras.models.load_model(path, compile=False)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        reason = (
+            str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        )
         raise UserError(
             f"a model must be a readable .keras file: {path} is not ({reason}); "
             "train or convert it again."
@@ -203,7 +205,7 @@ def load(path: str | Path) -> HyperSeg:
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
 class PadToMultiple(layers.Layer):
-    """Pad bottom and right with 0: (B, H, W, C), sides up to a multiple of `multiple`."""
+    """Pad bottom and right of (B, H, W, C) with 0 up to a multiple of `multiple`."""
 
     def __init__(self, multiple, **kwargs):
         super().__init__(**kwargs)

@@ -61,18 +61,22 @@ class Preset:
     def __post_init__(self):
         levels = len(self.kernel_sizes)
         heads = levels - self.shared_levels + 1
-        rules = (
-            (self.num_classes >= 1, "num_classes must be at least 1"),
-            (levels in (5, 6), "kernel_sizes must name 5 levels, or 6 with the image"),
-            (len(self.level_channels) == levels - 1, "level_channels must name all levels but the last"),
-            (1 <= self.shared_levels < levels, "shared_levels must be at least 1"),
-            (len(self.weight_groups) == heads, f"weight_groups must name {heads} heads"),
-            (len(self.reductions) == 5, "reductions must name r1..r5"),
-            (all(k % 2 for k in self.kernel_sizes), "kernel_sizes must be odd"),
-            (self.context_levels >= 1, "context_levels must be at least 1"),
-            (self.context_head in CONTEXT_HEADS, f"context_head must be in {CONTEXT_HEADS}"),
-        )  # fmt: skip
-        for holds, rule in rules:
+        rules = {
+            "num_classes must be at least 1": self.num_classes >= 1,
+            "kernel_sizes must name 5 levels, or 6 with the image": levels in (5, 6),
+            "level_channels must name all levels but the last": (
+                len(self.level_channels) == levels - 1
+            ),
+            "shared_levels must be at least 1": 1 <= self.shared_levels < levels,
+            f"weight_groups must name {heads} heads": len(self.weight_groups) == heads,
+            "reductions must name r1..r5": len(self.reductions) == 5,
+            "kernel_sizes must be odd": all(k % 2 for k in self.kernel_sizes),
+            "context_levels must be at least 1": self.context_levels >= 1,
+            f"context_head must be in {CONTEXT_HEADS}": (
+                self.context_head in CONTEXT_HEADS
+            ),
+        }
+        for rule, holds in rules.items():
             if not holds:
                 raise ValueError(f"{rule}: got {self}.")
 

@@ -5,7 +5,7 @@ from recipes.recipe import Recipe
 
 
 def demo() -> Recipe:
-    """A tiny HyperSeg on generated road scenes of 128x192.
+    """A tiny HyperSeg on generated road scenes of 192x256.
 
     hyperseg-tf train demo --data DIR --out runs/demo
     """
@@ -13,18 +13,18 @@ def demo() -> Recipe:
         preset="hyperseg_tiny",
         train=(
             RandomScale(0.8, 1.4),
-            RandomCrop(128, 192),
+            RandomCrop(192, 256),
             RandomFlip(),
             Normalise(),
         ),
         evaluate=(Normalise(),),
         protocol="own",
         epochs=8,
-        samples_per_epoch=512,
-        batch_size=4,
-        learning_rate=2e-3,
+        samples_per_epoch=480,
+        batch_size=8,
+        learning_rate=1.5e-3,
         power=0.9,
-        loss="cross_entropy",
+        loss="bootstrapped",
         norm_momentum=0.9,
         cache=True,
         evaluate_batch_size=8,

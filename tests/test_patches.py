@@ -88,4 +88,6 @@ def test_split_weights_needs_exactly_the_kernels():
 def test_upsample_is_bilinear_with_half_pixel_centres(size):
     x = _padded((2, *size, 3), 0)
     want = tf.image.resize(x, (2 * size[0], 2 * size[1]), "bilinear")
-    np.testing.assert_allclose(resize.upsample(x), want, rtol=1e-5, atol=1e-6)
+    for portable in (False, True):
+        found = resize.upsample(x, portable)
+        np.testing.assert_allclose(found, want, rtol=1e-5, atol=1e-6)

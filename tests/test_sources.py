@@ -95,7 +95,9 @@ def test_sources_that_do_not_fit_are_refused(tmp_path):
 
 def test_a_released_state_that_does_not_fit_is_refused():
     model = HyperSeg.from_preset("hyperseg_tiny")
-    entries = {e.name: np.zeros(e.released_shape, "float32") for e in released.entries(model)}
+    entries = {
+        e.name: np.zeros(e.released_shape, "float32") for e in released.entries(model)
+    }
     released.assign(model, {**entries, "decoder.coord64_64": np.zeros(3)})
     short = dict(entries)
     short.pop("backbone._conv_stem.weight")

@@ -1,4 +1,4 @@
-"""Backbones: image -> F1..F5 at strides 2..32 and the head, the source of the signal."""
+"""Backbones: image -> F1..F5 at strides 2..32, and the head that feeds the signal."""
 
 from collections.abc import Sequence
 

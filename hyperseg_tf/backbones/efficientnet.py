@@ -117,18 +117,14 @@ def build(
             index += 1
     features.append(x)
     pads.pop("padding")
-    head = conv_norm(
-        x, net.head_channels, 1, name="top", activation="silu", **pads
-    )
+    head = conv_norm(x, net.head_channels, 1, name="top", activation="silu", **pads)
     if net.dropout:
         head = layers.Dropout(net.dropout, name="top_dropout")(head)
     reduced = []
     for i, (rate, feature) in enumerate(zip(reductions, features, strict=True)):
         if rate != 1:
             filters = round(rate * feature.shape[-1])
-            feature = conv_norm(
-                feature, filters, 1, name=f"reduce{i + 1}", **pads
-            )
+            feature = conv_norm(feature, filters, 1, name=f"reduce{i + 1}", **pads)
         reduced.append(feature)
     return keras.Model(images, [*reduced, head], name="backbone")
 

@@ -113,7 +113,9 @@ def _backbone(model):
     for i, block in enumerate(blocks):
         prefix = f"backbone._blocks.{i}."
         if f"{block}expand_conv" in names:
-            yield from _conv(f"{prefix}_expand_conv", net.get_layer(f"{block}expand_conv"))
+            yield from _conv(
+                f"{prefix}_expand_conv", net.get_layer(f"{block}expand_conv")
+            )
             yield from _norm(f"{prefix}_bn0", net.get_layer(f"{block}expand_bn"))
         for theirs, ours in (
             ("_depthwise_conv", "dwconv"),
@@ -139,9 +141,7 @@ def _context_head(model):
     if preset.context_head == "concatenate":
         pairs = [("in_conv", "in")]
         pairs += [(f"down_blocks.{i}", f"down{i}") for i in range(levels - 1)]
-        pairs += [
-            (f"up_blocks.{levels - 1 - i}", f"fuse{i}") for i in range(1, levels)
-        ]
+        pairs += [(f"up_blocks.{levels - 1 - i}", f"fuse{i}") for i in range(1, levels)]
     else:
         pairs = [(f"down_{i}", f"down{i}") for i in range(levels - 1)]
         pairs += [(f"flat_{i}", f"fuse{i}") for i in range(levels - 1)]

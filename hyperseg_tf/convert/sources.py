@@ -29,8 +29,8 @@ def load_weights(model, source: str | Path) -> str:
     path = Path(source)
     if source != "imagenet" and not path.is_file():
         raise UserError(
-            "weights must be 'imagenet', a keras.applications .h5 file or a .keras file: "
-            f"{path} does not exist."
+            "weights must be 'imagenet', a keras.applications .h5 file or a .keras "
+            f"file: {path} does not exist."
         )
     if path.suffix == ".keras":
         said = _load_keras(model, path)
@@ -73,7 +73,9 @@ def _load_imagenet(model, source):
     try:
         reference = _reference(build, source)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        reason = (
+            str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        )
         raise UserError(
             f"ImageNet weights for EfficientNet{variant} could not be loaded from "
             f"{source}: {reason}; name a local keras.applications .h5 file, or train "

@@ -14,7 +14,9 @@ ENVIRONMENT = "HYPERSEG_TF_IMPLEMENTATION"
 def check(name: str) -> str:
     """Return `name` if it is an implementation, else raise ValueError."""
     if name not in IMPLEMENTATIONS:
-        raise ValueError(f"implementation must be one of {IMPLEMENTATIONS}: got {name!r}.")
+        raise ValueError(
+            f"implementation must be one of {IMPLEMENTATIONS}: got {name!r}."
+        )
     return name
 
 
