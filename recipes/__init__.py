@@ -11,6 +11,7 @@ from recipes.recipe import Recipe, replace_from_strings
 
 _MODULE = {
     "demo": "demo",
+    "own_folder": "own_folder",
     "camvid11_hyperseg_s": "camvid",
     "camvid12_hyperseg_s": "camvid",
     "camvid12_hyperseg_l": "camvid",

@@ -55,7 +55,7 @@ def camvid12_hyperseg_s() -> Recipe:
         batch_size=2,
         learning_rate=1e-3,
         power=2.0,
-        weights="imagenet",
+        weights="imagenet-or-random",
         void_is_class=True,
         train_splits=("train", "val"),
         evaluate_split="test",

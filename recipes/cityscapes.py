@@ -24,5 +24,5 @@ def cityscapes_hyperseg_m() -> Recipe:
         batch_size=16,
         learning_rate=1e-3,
         power=0.9,
-        weights="imagenet",
+        weights="imagenet-or-random",
     )
