@@ -65,7 +65,7 @@ class Variant:
 
 
 _VARIANTS = {
-    "efficientnet-tiny": Variant(0.25, 0.5, 128, 0.0),
+    "efficientnet-tiny": Variant(0.5, 0.5, 128, 0.0),
     "efficientnet-b0": Variant(1.0, 1.0, 224, 0.2),
     "efficientnet-b1": Variant(1.0, 1.1, 240, 0.2),
     "efficientnet-b2": Variant(1.1, 1.2, 260, 0.3),
