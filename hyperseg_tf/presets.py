@@ -146,7 +146,7 @@ _PRESETS = (
         _CAMVID_S,
         name="hyperseg_tiny",
         num_classes=11,
-        image_size=(128, 192),
+        image_size=(192, 256),
         backbone="efficientnet-tiny",
         reductions=(1.0, 0.5, 0.5, 0.5, 0.5),
         level_channels=(24, 16, 16, 16),

@@ -19,7 +19,7 @@ def demo() -> Recipe:
         ),
         evaluate=(Normalise(),),
         protocol="own",
-        epochs=6,
+        epochs=5,
         samples_per_epoch=480,
         batch_size=8,
         learning_rate=3e-3,

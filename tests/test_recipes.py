@@ -94,7 +94,9 @@ def test_surplus_samples_make_no_step():
 
 
 def test_unknown_names_are_answered_with_the_known_ones():
-    with pytest.raises(UserError, match="demo, camvid11_hyperseg_s.*'camvid'"):
+    with pytest.raises(
+        UserError, match="demo, own_folder, camvid11_hyperseg_s.*'camvid'"
+    ):
         recipes.get("camvid")
 
 

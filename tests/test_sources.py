@@ -106,7 +106,7 @@ def test_a_released_state_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="1 surplus .*extra"):
         released.assign(model, {**entries, "extra": np.zeros(1)})
     wrong = {**entries, "backbone._bn0.bias": np.zeros(3, "float32")}
-    with pytest.raises(ValueError, match=r"_bn0.bias must have shape \(8,\)"):
+    with pytest.raises(ValueError, match=r"_bn0.bias must have shape \(16,\)"):
         released.assign(model, wrong)
 
 

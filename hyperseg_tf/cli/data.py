@@ -30,7 +30,7 @@ def add(commands) -> None:
     scenes.add_argument("directory", type=Path, metavar="DIR", help="the new folder")
     scenes.add_argument("--train", type=int, default=240, help="training scenes")
     scenes.add_argument("--val", type=int, default=40, help="validation scenes")
-    scenes.add_argument("--size", type=size, default=(128, 192), metavar="HxW")
+    scenes.add_argument("--size", type=size, default=(192, 256), metavar="HxW")
     scenes.add_argument("--seed", type=int, default=0)
     scenes.set_defaults(run=_scenes)
 
