@@ -5,7 +5,6 @@ lists them all. Files are decoded by the very ops that training uses: what passe
 here decodes there.
 """
 
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from PIL import Image
 
 from hyperseg_tf.constants import VOID
 from hyperseg_tf.errors import UserError
+from hyperseg_tf.progress import bar
 from pipelines.classes import UNKNOWN
 from pipelines.datasets import Dataset, Finding
 from pipelines.decode import (
@@ -79,7 +79,7 @@ def inspect(
         progress: Called with (pairs done, pairs in all); a bar on stderr where
             that is a terminal and nothing is given.
     """
-    progress = progress or _bar(f"checking {dataset.split}")
+    progress = progress or bar(f"checking {dataset.split}")
     findings = list(dataset.findings)
     pixels = np.zeros(256, np.int64)
     # Made here, once: threads that meet nothing ready each make their own.
@@ -349,19 +349,3 @@ def _compare_palette(
 
 def _size(array: np.ndarray) -> str:
     return f"{array.shape[0]}x{array.shape[1]}"
-
-
-def _bar(title: str) -> Callable[[int, int], None]:
-    """A progress bar on stderr, or nothing where nobody looks."""
-    if not sys.stderr.isatty():
-        return lambda done, total: None
-
-    def show(done: int, total: int) -> None:
-        if done == total:
-            sys.stderr.write("\r\x1b[K")
-        elif done % 8 == 0:
-            bar = "#" * (30 * done // total)
-            sys.stderr.write(f"\r{title} [{bar:<30}] {done}/{total}")
-        sys.stderr.flush()
-
-    return show

@@ -193,3 +193,17 @@ def test_tensorflow_says_nothing_unless_asked():
         "tf.constant(1) + 1; sys.stderr.write('after')"
     )
     assert _python(code).stderr == "after"
+
+
+def test_data_scenes_writes_a_folder_that_check_finds_sound(tmp_path, capsys):
+    folder = tmp_path / "scenes"
+    words = ["data", "scenes", str(folder), "--train", "2", "--val", "1"]
+    words += ["--size", "64x96"]
+    assert cli.main(words) == 0
+    assert "2 + 1 road scenes, written" in capsys.readouterr().out
+    assert cli.main(words) == 0
+    assert "there already" in capsys.readouterr().out
+    assert cli.main(["data", "check", str(folder)]) == 0
+    assert "train: 2 pairs" in capsys.readouterr().out
+    assert cli.main([*words, "--seed", "1"]) == 2
+    assert "new or empty folder" in capsys.readouterr().err

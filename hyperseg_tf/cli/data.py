@@ -61,6 +61,7 @@ def add(commands) -> None:
 
 
 def _scenes(args) -> int:
+    from hyperseg_tf.progress import bar
     from pipelines import road_scenes
 
     written = road_scenes.write(
@@ -69,6 +70,7 @@ def _scenes(args) -> int:
         val=args.val,
         size=args.size,
         seed=args.seed,
+        progress=bar("painting scenes"),
     )
     state = "written" if written else "there already"
     print(f"{args.directory}: {args.train} + {args.val} road scenes, {state}")
