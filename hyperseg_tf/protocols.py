@@ -13,7 +13,8 @@ import numpy as np
 from hyperseg_tf.constants import VOID
 from hyperseg_tf.errors import UserError
 
-_CAMVID = (
+# The 11 classes of the SegNet tutorial's CamVid, in its order.
+CAMVID_CLASSES = (
     "sky",
     "building",
     "pole",
@@ -144,20 +145,20 @@ _ALL = (
     Protocol(
         name="camvid11-360x480",
         title="CamVid as in the SegNet tutorial, 11 classes, void ignored",
-        classes=_CAMVID,
+        classes=CAMVID_CLASSES,
         size=(360, 480),
     ),
     Protocol(
         name="camvid11-720x960",
         title="CamVid at full size, 11 classes, void ignored",
-        classes=_CAMVID,
+        classes=CAMVID_CLASSES,
         size=(720, 960),
         input_size="preset",
     ),
     Protocol(
         name="camvid12",
         title="CamVid as in the HyperSeg paper, void counted as a class",
-        classes=(*_CAMVID, "void"),
+        classes=(*CAMVID_CLASSES, "void"),
         void_class=11,
         size=(720, 960),
         input_size="preset",

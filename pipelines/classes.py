@@ -14,6 +14,7 @@ import numpy as np
 
 from hyperseg_tf.constants import VOID
 from hyperseg_tf.errors import UserError
+from hyperseg_tf.protocols import CAMVID_CLASSES
 
 Colour = tuple[int, int, int]
 
@@ -267,21 +268,9 @@ def _without_none(entries) -> tuple:
     return tuple(dict.fromkeys(entry for entry in entries if entry is not None))
 
 
-# The 11 classes of the SegNet tutorial's CamVid, in its order and colours.
+# CamVid as the SegNet tutorial has it, in its colours.
 CAMVID = ClassTable(
-    names=(
-        "sky",
-        "building",
-        "pole",
-        "road",
-        "pavement",
-        "tree",
-        "sign",
-        "fence",
-        "car",
-        "pedestrian",
-        "bicyclist",
-    ),
+    names=CAMVID_CLASSES,
     colours=(
         (128, 128, 128),
         (128, 0, 0),
