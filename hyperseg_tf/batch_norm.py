@@ -2,7 +2,7 @@
 
 Keras stores the biased batch variance in its moving average, the released
 implementation the unbiased one; with few pixels per channel the two differ. With
-TensorFlow the training pass is one fused kernel, several times faster than the five
+TensorFlow the training pass is one fused kernel, faster than the five
 that `keras.layers.BatchNormalization` runs on a CPU.
 """
 

@@ -42,7 +42,7 @@ def primitives(name: str):
 def compile_if(name: str, function):
     """Compile `function` with XLA when the resolved implementation asks for it.
 
-    Only the dynamic part is compiled: XLA on a CPU is some 20 times slower than the
+    Only the dynamic part is compiled: XLA on a CPU is far slower than the
     stock kernels on the ordinary convolutions around it. With JAX nothing is done
     here, the whole network is compiled anyway.
     """
