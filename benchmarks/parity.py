@@ -42,35 +42,18 @@ def main() -> None:
 
 def compare(preset: str, reference: str, implementation: str) -> dict[str, float]:
     """Largest relative difference of each group of tensors, over both inputs."""
-    import numpy as np
-
     from hyperseg_tf import HyperSeg
-    from hyperseg_tf.convert import released
-    from tests.golden import arrays, state_dict
+    from hyperseg_tf.convert import parity, released
+    from tests.golden import golden_dir, state_dict
 
     model = HyperSeg.from_preset(
         preset, backbone_padding="static", implementation=implementation
     )
     released.assign(model, state_dict(reference))
-    gold, taps = arrays(reference), model.taps()
     worst = dict.fromkeys(GROUPS, 0.0)
-    for case in "ab":
-        images = gold[f"{case}/image"].transpose(0, 2, 3, 1)
-        for name, value in taps(images, training=False).items():
-            found = np.asarray(value).transpose(0, 3, 1, 2)
-            key = f"{case}/{name}"
-            if f"{key}_sample" in gold.files:
-                want = gold[f"{key}_sample"]
-                found = found.reshape(-1)[:: int(gold[f"{key}_sample_step"])]
-            elif key in gold.files:
-                want = gold[key]
-            elif f"{key}_stride3" in gold.files:
-                want, found = gold[f"{key}_stride3"], found[:, :, ::3, ::3]
-            else:
-                continue
-            group = name.split("_")[0]
-            difference = float(np.abs(found - want).max() / np.abs(want).max())
-            worst[group] = max(worst[group], difference)
+    for row in parity.compare(model, golden_dir() / f"{reference}.npz"):
+        group = row.tensor.split("_")[0].split(",")[0]
+        worst[group] = max(worst[group], row.largest)
     return worst
 
 

@@ -85,7 +85,7 @@ def test_sources_that_do_not_fit_are_refused(tmp_path):
     tiny = presets.get("hyperseg_tiny")
     for source, classes, rule in (
         (tmp_path / "missing.h5", 11, "missing.h5 does not exist"),
-        (tmp_path / "weights.bin", 11, "a .h5 or a .keras file"),
+        (tmp_path / "weights.bin", 11, "a .h5, a .keras or a .pth file"),
         (tmp_path / "model.keras", 5, r"num_classes=11 \(needed 5\)"),
         ("imagenet", 11, "no ImageNet weights for efficientnet-tiny"),
     ):

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from hyperseg_tf import __version__
 from hyperseg_tf.cli import (
     benchmark,
+    convert,
     data,
     evaluate,
     export,
@@ -24,7 +25,17 @@ from hyperseg_tf.cli import (
 from hyperseg_tf.cli.quiet import import_tensorflow
 from hyperseg_tf.errors import UserError
 
-_COMMANDS = (train, evaluate, predict, export, benchmark, data, presets, recipes)
+_COMMANDS = (
+    train,
+    evaluate,
+    predict,
+    export,
+    convert,
+    benchmark,
+    data,
+    presets,
+    recipes,
+)
 
 FAILED = 2
 INTERRUPTED = 130

@@ -18,7 +18,8 @@ def load_weights(model, source: str | Path) -> str:
         model: An unfolded `HyperSeg`.
         source: "imagenet" to download the backbone's ImageNet weights (the rest stays
             as it is); the path of a keras.applications `.h5` file, the same offline; or
-            the path of a `.keras` file of this library, which sets everything.
+            the path of a `.keras` file of this library or a released `.pth` checkpoint,
+            which set everything.
 
     Returns:
         A sentence that names the source.
@@ -29,16 +30,21 @@ def load_weights(model, source: str | Path) -> str:
     path = Path(source)
     if source != "imagenet" and not path.is_file():
         raise UserError(
-            "weights must be 'imagenet', a keras.applications .h5 file or a .keras "
+            "weights must be 'imagenet', a keras.applications .h5, a .keras or a .pth "
             f"file: {path} does not exist."
         )
     if path.suffix == ".keras":
         said = _load_keras(model, path)
     elif source == "imagenet" or path.suffix == ".h5":
         said = _load_imagenet(model, source)
+    elif path.suffix == ".pth":
+        from hyperseg_tf.convert.pth import load_pth
+
+        load_pth(model, path)
+        said = f"weights: all from {path}"
     else:
         raise UserError(
-            f"weights must be 'imagenet', a .h5 or a .keras file: got {path}."
+            f"weights must be 'imagenet', a .h5, a .keras or a .pth file: got {path}."
         )
     _log.info(said)
     return said

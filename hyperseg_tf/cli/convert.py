@@ -1,0 +1,85 @@
+"""`hyperseg-tf convert`: released checkpoints to models and back."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from hyperseg_tf.errors import UserError
+
+DIFFERS = 1
+
+
+def add(commands) -> None:
+    """Add `convert` to the command line."""
+    parser = commands.add_parser(
+        "convert",
+        help="turn a released .pth into a .keras file, or back",
+        description="Read a released PyTorch checkpoint, without PyTorch and without "
+        "running anything in it, and write it as a model file; with --to-pth the way "
+        "back. Exit status 1: written, but a tensor is beyond the tolerance.",
+    )
+    parser.add_argument(
+        "source", type=Path, help=".pth checkpoint; with --to-pth a .keras file"
+    )
+    parser.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="its architecture; may be left out where the checkpoint says it",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="PATH")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="TABLE.md",
+        help="write which entry went where, or how far stored activations are",
+    )
+    parser.add_argument(
+        "--activations",
+        type=Path,
+        metavar="FILE.npz",
+        help="tensors of the released model to compare in the report",
+    )
+    parser.add_argument(
+        "--to-pth", action="store_true", help="write a checkpoint for the authors' code"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace what is at PATH"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert and print what was written."""
+    from hyperseg_tf.convert import files
+
+    if args.to_pth:
+        _check_alone(args)
+        written = files.keras_to_pth(args.source, args.out, args.overwrite)
+    else:
+        written = files.pth_to_keras(
+            args.source,
+            args.out,
+            args.preset,
+            args.report,
+            args.activations,
+            args.overwrite,
+        )
+    print(written.model)
+    if written.report is not None:
+        print(written.report)
+    if written.failed:
+        print(
+            f"hyperseg-tf: {len(written.failed)} tensors are beyond the tolerance, "
+            f"first {written.failed[0]}; see {written.report}",
+            file=sys.stderr,
+        )
+        return DIFFERS
+    return 0
+
+
+def _check_alone(args):
+    for option in ("preset", "report", "activations"):
+        if getattr(args, option) is not None:
+            raise UserError(
+                f"--to-pth needs nothing but the model: got --{option}; leave it out."
+            )
