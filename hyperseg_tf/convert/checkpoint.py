@@ -84,7 +84,7 @@ def open_checkpoint(path: str | os.PathLike) -> Iterator[Checkpoint]:
     with open_torch(path) as file:
         data = file.data
         if not isinstance(data, dict):
-            raise _refused(f"it holds a {type(data).__name__}, no dict")
+            raise _refused("what was saved is no dict")
         facts = data if "state_dict" in data else {}
         yield Checkpoint(
             state=_named(facts.get("state_dict", data)),
@@ -101,8 +101,9 @@ def _named(state):
     named = {}
     for key, tensor in state.items():
         if not isinstance(key, str) or not isinstance(tensor, TensorData):
+            what = shorten(tensor) if isinstance(key, str) else "not named by a text"
             raise _refused(
-                f"entry {shorten(key)} is {shorten(tensor)}, no tensor",
+                f"entry {shorten(key)} is {what}, no tensor of a module",
                 "save model.state_dict() alone or under the key 'state_dict'",
             )
         name = ".".join(part for part in key.split(".") if part not in WRAPPERS)

@@ -30,7 +30,10 @@ class Source:
     def read(self, count: int) -> bytes:
         """Exactly `count` bytes; `Refused` where fewer are left."""
         if count > self.left:
-            raise Refused(f"it needs {count} bytes where {self.left} are left", DAMAGED)
+            raise Refused(
+                f"it is cut off, {count} bytes are needed where {self.left} are left",
+                DAMAGED,
+            )
         data = self._file.read(count)
         if len(data) != count:
             raise Refused("it ends in the middle of a value", DAMAGED)

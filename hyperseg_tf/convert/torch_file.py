@@ -4,6 +4,7 @@ Opening reads the description alone; a tensor costs memory when it is asked for.
 """
 
 import os
+import pickle
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,10 +99,13 @@ def open_torch(path: str | os.PathLike) -> Iterator[TorchFile]:
         try:
             size = file.seek(0, os.SEEK_END)
             file.seek(0)
-            if file.read(4) == torch_zip.SIGNATURE:
+            begin = file.read(4)
+            if begin == torch_zip.SIGNATURE:
                 data, extents = torch_zip.read(file, size)
-            else:
+            elif begin[:1] == pickle.PROTO:
                 data, extents = torch_legacy.read(file, size)
+            else:
+                raise Refused("it begins like no file of torch.save", DAMAGED)
             yield TorchFile(file, data, extents)
         except Refused as error:
             raise UserError(error.sentence(path)) from error

@@ -154,7 +154,7 @@ class TorchObjects:
                 if state[1] in ("<", "|", "="):
                     thing.order = state[1]
                     return
-        raise Refused(f"pickle opcode BUILD on a {type(thing).__name__} is not allowed")
+        raise Refused("pickle opcode BUILD is not allowed but for module versions")
 
     def persistent(self, description: object) -> StorageData:
         """The storage that a persistent id names."""
