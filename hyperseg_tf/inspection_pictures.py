@@ -311,7 +311,7 @@ def _finish(axes, found):
     axes.set_ylim(h - 0.5, -0.5)
     axes.set_facecolor("#dddddd")
     for axis, cells in ((axes.xaxis, w), (axes.yaxis, h)):
-        axis.set_major_locator(MaxNLocator(min(cells, 9), integer=True))
+        axis.set_ticks(range(0, cells, -(-cells // 10)))
 
 
 def _borders(label):
@@ -347,7 +347,8 @@ def _name(index, level):
 
 def _widened(low, high):
     """The range, or a little more where it is empty, which no scale can show."""
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    margin = 0 if high > low else 0.05 * abs(low) or 0.5
+    return low - margin, high + margin
 
 
 def _plain(text):
