@@ -21,8 +21,9 @@ def conv_norm(
     norm: dict | None = None,
     init="he_normal",
     folded: bool = False,
+    use_bias: bool = False,
 ):
-    """Regular convolution without bias, batch normalization, activation.
+    """Regular convolution, batch normalization, activation.
 
     Args:
         x: (B, H, W, C).
@@ -35,6 +36,7 @@ def conv_norm(
         norm: Arguments of the batch normalization.
         init: Kernel initializer.
         folded: Convolution with bias and no batch normalization.
+        use_bias: A bias in front of the normalization, as some ImageNet files have.
 
     Returns:
         (B, H', W', filters).
@@ -44,7 +46,7 @@ def conv_norm(
         kernel_size,
         strides=strides,
         padding=padding,
-        use_bias=folded,
+        use_bias=use_bias or folded,
         kernel_initializer=init,
         name=f"{name}_conv",
     )(x)

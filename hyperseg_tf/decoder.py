@@ -8,8 +8,8 @@ import keras
 from keras import ops
 
 from hyperseg_tf.batch_norm import BatchNorm, normalise, normalise_batch
-from hyperseg_tf.dpw_conv import HALOS
 from hyperseg_tf.ops import choice, patches, resize
+from hyperseg_tf.presets import HALOS
 
 
 def coordinates(height, width, dtype="float32"):

@@ -7,8 +7,8 @@ import keras
 from keras import ops
 
 from hyperseg_tf.ops import choice, patches
+from hyperseg_tf.presets import HALOS
 
-HALOS = ("patch", "neighbour")
 REMAINDERS = ("error", "zero")
 
 

@@ -5,6 +5,7 @@ dynamic one the scale goes into the columns of the weight head that make the row
 the generated kernel, and the shift stays as a bias per channel.
 """
 
+import keras
 import numpy as np
 from keras import layers
 
@@ -25,9 +26,11 @@ def fold(model, implementation: str | None = None):
     if model.folded:
         copy.set_weights(model.get_weights())
         return copy
-    for name in ("backbone", "context_head"):
-        _fold_regular(model.get_layer(name), copy.get_layer(name))
-    _fold_dynamic(model, copy)
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            _fold_regular(layer, copy.get_layer(layer.name))
+    if model.preset.dynamic:
+        _fold_dynamic(model, copy)
     return copy
 
 
@@ -55,13 +58,13 @@ def _fold_regular(source, target):
             layer.set_weights(original.get_weights())
             continue
         scale, shift = affine[layer.name]
-        (kernel,) = original.get_weights()
+        kernel, *bias = original.get_weights()
+        if bias:
+            shift = shift + bias[0] * scale
         # A depthwise kernel is (k, k, C, 1), a regular one (k, k, in, C).
         depthwise = isinstance(layer, layers.DepthwiseConv2D)
         factor = scale[:, None] if depthwise else scale
-        layer.set_weights(
-            [(kernel * factor).astype("float32"), shift.astype("float32")]
-        )
+        layer.set_weights([kernel * factor, shift])
 
 
 def _fold_dynamic(source, target):
@@ -79,10 +82,10 @@ def _fold_dynamic(source, target):
             scale, shift = _affine(norm)
             rows = np.repeat(scale, count // shape[0])
             kernels[layout.head][:, start : start + count] *= rows
-            bias.assign(shift.astype("float32"))
+            bias.assign(shift)
             start += count
     for i, kernel in enumerate(kernels):
-        target.get_layer(f"weights_{i}").kernel.assign(kernel.astype("float32"))
+        target.get_layer(f"weights_{i}").kernel.assign(kernel)
 
 
 def _layouts(model):

@@ -13,12 +13,13 @@ class LevelLayout:
 
     Attributes:
         feature: Which map it fuses: 5..1 for F5..F1, 0 for the image.
-        in_channels: Channels of coordinates, feature and previous output together.
+        in_channels: Channels of coordinates, feature and previous output together;
+            without `Preset.dynamic` those of the signal, too, at level 0.
         hidden: Channels between the two pointwise convolutions; 0 for kernel 1.
         filters: Output channels.
         kernel_size: 1, or the side of the depthwise kernel.
-        kernels: Shapes of the generated kernels in the order of the weights.
-        head: Index of the weight head it reads.
+        kernels: Shapes of the kernels in the order of the weights.
+        head: Index of the weight head it reads, where there are any.
         start: First of its weights in the output of that head.
     """
 
@@ -78,6 +79,8 @@ def decoder_layout(
     ):
         feature = 5 - i
         channels = (2 if preset.positions else 0) + features[feature] + previous
+        if i == 0 and not preset.dynamic:
+            channels += signal_channels(preset)
         hidden = preset.expand_ratio * channels if kernel_size > 1 else 0
         if hidden:
             kernels = (
@@ -102,7 +105,7 @@ def decoder_layout(
         levels.append(level)
         start += level.size
         previous = out
-    return tuple(levels), _heads(preset, levels)
+    return tuple(levels), _heads(preset, levels) if preset.dynamic else ()
 
 
 def _heads(preset, levels):

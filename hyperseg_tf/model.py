@@ -6,11 +6,11 @@ from pathlib import Path
 import keras
 from keras import layers, ops
 
-from hyperseg_tf import backbones, context_head, presets
+from hyperseg_tf import backbones, context_head, presets, static_decoder
 from hyperseg_tf.decoder import Level
 from hyperseg_tf.layout import decoder_layout, signal_channels
 from hyperseg_tf.ops import choice, resize
-from hyperseg_tf.presets import Preset
+from hyperseg_tf.presets.preset import CELL, Preset
 from hyperseg_tf.weight_head import WeightHead
 
 
@@ -50,10 +50,15 @@ class HyperSeg(keras.Model):
             preset.backbone, preset.backbone_padding, preset.reductions, folded
         )
         *features, head = backbone(x)
-        context = context_head.build(
-            signal_channels(preset), preset.context_levels, preset.context_head, folded
-        )
-        signal = context(head)
+        signal = head
+        if preset.context_levels:
+            signal = context_head.build(
+                signal_channels(preset),
+                preset.context_levels,
+                preset.context_head,
+                folded,
+            )(head)
+        signal = _pool(signal, preset.patch_size)
         level_layouts, head_layouts = decoder_layout(preset)
         weights = [
             WeightHead(
@@ -66,21 +71,16 @@ class HyperSeg(keras.Model):
             )(signal)
             for i, layout in enumerate(head_layouts)
         ]
-        maps, outputs = (x, *features), []
-        for i, layout in enumerate(level_layouts):
-            level = Level(
-                layout.filters,
-                layout.kernel_size,
-                start=layout.start,
-                expand_ratio=preset.expand_ratio,
-                halo=preset.halo,
-                positions=preset.positions,
-                folded=folded,
-                implementation=implementation,
-                name=f"level_{i}",
+        maps = (x, *features)
+        if preset.dynamic:
+            outputs = _decode(
+                preset, level_layouts, maps, weights, implementation, folded
             )
-            inputs = [maps[layout.feature], *outputs[-1:], weights[layout.head]]
-            outputs.append(level(inputs))
+        else:
+            decoder = static_decoder.build(
+                level_layouts, maps, signal, preset.positions, folded
+            )
+            outputs = decoder([*maps, signal])
         logits = outputs[-1]
         if level_layouts[-1].feature == 1:
             logits = Upsample(name="upsample")(logits)
@@ -201,6 +201,35 @@ def load(path: str | Path) -> HyperSeg:
     if not isinstance(model, HyperSeg):
         raise UserError(f"{path} holds a {type(model).__name__}, not a HyperSeg.")
     return model
+
+
+def _pool(signal, patch_size):
+    """Average the signal (B, H/32, W/32, C) to one vector per patch."""
+    if patch_size is None:
+        return layers.GlobalAveragePooling2D(keepdims=True, name="pool_signal")(signal)
+    if patch_size > CELL:
+        return layers.AveragePooling2D(patch_size // CELL, name="pool_signal")(signal)
+    return signal
+
+
+def _decode(preset, level_layouts, maps, weights, implementation, folded):
+    """Outputs of all levels, computed with the generated weights."""
+    outputs = []
+    for i, layout in enumerate(level_layouts):
+        level = Level(
+            layout.filters,
+            layout.kernel_size,
+            start=layout.start,
+            expand_ratio=preset.expand_ratio,
+            halo=preset.halo,
+            positions=preset.positions,
+            folded=folded,
+            implementation=implementation,
+            name=f"level_{i}",
+        )
+        inputs = [maps[layout.feature], *outputs[-1:], weights[layout.head]]
+        outputs.append(level(inputs))
+    return outputs
 
 
 @keras.saving.register_keras_serializable("hyperseg_tf")

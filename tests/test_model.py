@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 
 import hyperseg_tf
-from hyperseg_tf import presets
 from hyperseg_tf.convert import released
 from tests.golden import arrays, golden_dir, load_recipe, state_dict
 from tests.layouts import nchw, nhwc
@@ -19,13 +18,17 @@ MODELS = {
     "cityscapes_hyperseg_s": ("hyperseg_s_cityscapes", 10_041_398),
     "vocsbd_hyperseg_l": ("hyperseg_l_voc", 39_680_458),
 }
-# Each implementation once over the five; einsum, the specification, on all.
+# einsum, the specification, on all; the others on one each, the rest is slow.
 RUNS = [
     *((name, "einsum") for name in MODELS),
     ("camvid_hyperseg_s", "xla"),
-    ("camvid_hyperseg_l", "xla"),
-    ("cityscapes_hyperseg_m", "xla"),
     ("vocsbd_hyperseg_l", "slices"),
+]
+REST = [
+    (name, implementation)
+    for implementation in ("xla", "slices")
+    for name in MODELS
+    if (name, implementation) not in RUNS
 ]
 
 
@@ -72,7 +75,10 @@ def _check_weights(found, gold, key):
     assert np.abs(found.mean((0, 2, 3)) - means).max() <= 2e-4 * scale, key
 
 
-@pytest.mark.parametrize(("name", "implementation"), RUNS)
+@pytest.mark.parametrize(
+    ("name", "implementation"),
+    [*RUNS, *(pytest.param(*run, marks=pytest.mark.slow) for run in REST)],
+)
 def test_every_tensor_matches_the_reference(reference_model, name, implementation):
     gold = arrays(name)
     model = reference_model(name, implementation)
@@ -93,6 +99,21 @@ def test_every_tensor_matches_the_reference(reference_model, name, implementatio
             model.preset.shared_levels - 1
         ) if case == "a" else 2)  # fmt: skip
         _check_flip_and_argmax(model, gold, case, images)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("implementation", ["einsum", "xla"])
+@pytest.mark.parametrize("name", MODELS)
+def test_saved_models_match_the_reference_in_graphs(
+    reference_model, name, implementation, tmp_path
+):
+    gold = arrays(name)
+    reference_model(name, implementation).save(tmp_path / "model.keras")
+    model = hyperseg_tf.load(tmp_path / "model.keras")
+    free = tf.TensorSpec((None, None, None, 3))
+    graph = tf.function(lambda x: model(x, training=False), input_signature=[free])
+    for case in "ab":
+        _check(nchw(graph(nhwc(gold[f"{case}/image"]))), gold, f"{case}/logits")
 
 
 def _check_flip_and_argmax(model, gold, case, images):
@@ -209,9 +230,3 @@ def test_unknown_names_list_the_known_ones():
         hyperseg_tf.HyperSeg.from_preset("hyperseg_tiny", implementation="fast")
     with pytest.raises(ValueError, match="known are .*efficientnet-b1"):
         hyperseg_tf.HyperSeg.from_preset("hyperseg_tiny", backbone="vgg")
-
-
-def test_presets_survive_json():
-    for preset in presets.PRESETS.values():
-        fields = json.loads(json.dumps(preset.to_dict()))
-        assert presets.Preset.from_dict(fields) == preset

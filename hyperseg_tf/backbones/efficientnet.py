@@ -6,7 +6,6 @@ released HyperSeg weights were trained: those SAME gives at the nominal image si
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -16,7 +15,7 @@ from hyperseg_tf.conv_norm import conv_norm, depthwise_norm
 
 PADDINGS = ("same", "static")
 
-_BN = {"momentum": 0.99, "epsilon": 1e-3}
+NORM = {"momentum": 0.99, "epsilon": 1e-3}
 
 # (kernel, repeats, output channels, expansion, stride) of the seven stages of B0.
 _STAGES = (
@@ -64,7 +63,7 @@ class Variant:
         return self.channels(1280)
 
 
-_VARIANTS = {
+VARIANTS = {
     "efficientnet-tiny": Variant(0.5, 0.5, 128, 0.0),
     "efficientnet-b0": Variant(1.0, 1.0, 224, 0.2),
     "efficientnet-b1": Variant(1.0, 1.1, 240, 0.2),
@@ -78,22 +77,25 @@ _VARIANTS = {
 
 
 def variant(name: str) -> Variant:
-    """The variant of that name; ValueError lists the known ones."""
-    if name not in _VARIANTS:
-        raise ValueError(f"no backbone {name!r}; known are {', '.join(_VARIANTS)}.")
-    return _VARIANTS[name]
+    """The variant of that name."""
+    return VARIANTS[name]
 
 
-def build(
-    name: str, padding: str, reductions: Sequence[float], folded: bool = False
-) -> keras.Model:
-    """Build the backbone; see `hyperseg_tf.backbones.build`."""
-    if padding not in PADDINGS:
-        raise ValueError(f"backbone padding must be in {PADDINGS}: got {padding!r}.")
+def feature_channels(name: str) -> tuple[int, ...]:
+    """Channels of F1..F5."""
+    return variant(name).feature_channels
+
+
+def head_channels(name: str) -> int:
+    """Channels of the head."""
+    return variant(name).head_channels
+
+
+def maps(images, name: str, padding: str, folded: bool = False):
+    """Wire the backbone; see `hyperseg_tf.backbones.Family`."""
     net = variant(name)
-    images = keras.Input((None, None, 3), name="images")
     side = net.resolution
-    pads = {"padding": padding, "folded": folded, "norm": _BN, "init": _conv_init()}
+    pads = {"padding": padding, "folded": folded, "norm": NORM, "init": _conv_init()}
     x, side = _strided(
         conv_norm, images, net.channels(32), 3, 2, side, name="stem", **pads
     )
@@ -120,13 +122,7 @@ def build(
     head = conv_norm(x, net.head_channels, 1, name="top", activation="silu", **pads)
     if net.dropout:
         head = layers.Dropout(net.dropout, name="top_dropout")(head)
-    reduced = []
-    for i, (rate, feature) in enumerate(zip(reductions, features, strict=True)):
-        if rate != 1:
-            filters = round(rate * feature.shape[-1])
-            feature = conv_norm(feature, filters, 1, name=f"reduce{i + 1}", **pads)
-        reduced.append(feature)
-    return keras.Model(images, [*reduced, head], name="backbone")
+    return features, head
 
 
 def _block(x, kernel, filters, expansion, stride, side, drop, name, pads):
