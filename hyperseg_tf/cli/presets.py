@@ -1,24 +1,64 @@
 """`hyperseg-tf presets`: the architectures that a model can be built from."""
 
 import argparse
+import json
+from pathlib import Path
 
 
 def add(commands) -> None:
     """Add `presets` to the command line."""
-    parser = commands.add_parser("presets", help="list the architectures")
+    parser = commands.add_parser("presets", help="list or measure the architectures")
+    parser.add_argument("names", nargs="*", help="only these (default: all)")
+    parser.add_argument(
+        "--measure",
+        action="store_true",
+        help="count parameters and multiply-adds, beside the paper's figures",
+    )
+    parser.add_argument("--json", type=Path, help="also write the counts there")
     parser.set_defaults(run=run, tensorflow=False)
 
 
 def run(args: argparse.Namespace) -> int:
     """Print one line per preset."""
-    from hyperseg_tf.presets import PRESETS
+    from hyperseg_tf.errors import UserError
+    from hyperseg_tf.presets import PRESETS, get
 
-    width = max(map(len, PRESETS))
+    try:
+        chosen = [get(name) for name in args.names] or list(PRESETS.values())
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if args.json and not args.measure:
+        raise UserError("--json writes what --measure counts; give both.")
+    if args.measure:
+        return _measure(chosen, args.json)
+    width = max(len(preset.name) for preset in chosen)
     print(f"{'preset':<{width}}  {'backbone':<17}  {'classes':>7}  size")
-    for preset in PRESETS.values():
+    for preset in chosen:
         height, across = preset.image_size
         print(
             f"{preset.name:<{width}}  {preset.backbone:<17}  {preset.num_classes:>7}  "
             f"{height}x{across}"
         )
+    return 0
+
+
+def _measure(chosen, target):
+    from hyperseg_tf.atomic import atomic_file
+    from hyperseg_tf.cli.quiet import import_tensorflow
+
+    import_tensorflow()
+    from hyperseg_tf import counting
+    from hyperseg_tf.count_table import CountTable
+
+    table = CountTable(chosen)
+    print(table.header(), flush=True)
+    counts = []
+    for preset in chosen:
+        counts.append(counting.count(preset))
+        print(table.row(counts[-1]), flush=True)
+    print(table.legend(counts))
+    if target:
+        with atomic_file(target) as temporary:
+            facts = [count.to_dict() for count in counts]
+            temporary.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
     return 0
