@@ -114,8 +114,10 @@ class HyperSeg(keras.Model):
         Args:
             name: Name in `hyperseg_tf.presets`, or a `Preset`.
             weights: None for random values; "imagenet" for the backbone's ImageNet
-                weights, downloaded; the path of a local keras.applications `.h5` file
-                (backbone) or of a `.keras` file of this library (everything).
+                weights, downloaded; the path of a local ImageNet file, `.h5` or `.pth`
+                (backbone); of a `.keras` file of this library or a released `.pth`
+                checkpoint (everything). Files of torch were made with static padding:
+                an EfficientNet gets it with them unless `changes` say otherwise.
             num_classes: Channels of the logits; None for the preset's.
             implementation: Of the dynamic convolution.
             **changes: Other fields of the preset to replace.
@@ -126,7 +128,11 @@ class HyperSeg(keras.Model):
         preset = name if isinstance(name, Preset) else presets.get(name)
         if num_classes is not None:
             changes["num_classes"] = num_classes
-        model = cls(replace(preset, **changes), implementation=implementation)
+        preset = replace(preset, **changes)
+        if str(weights).endswith(".pth") and "backbone_padding" not in changes:
+            if "static" in backbones.family(preset.backbone).PADDINGS:
+                preset = replace(preset, backbone_padding="static")
+        model = cls(preset, implementation=implementation)
         if weights is not None:
             from hyperseg_tf.convert import load_weights
 

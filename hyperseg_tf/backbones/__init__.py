@@ -16,11 +16,13 @@ class Family(Protocol):
         VARIANTS: What it has, by name.
         PADDINGS: How it can pad; the first is the default.
         NORM: Arguments of its batch normalizations.
+        NEW_LAYERS: How the names of layers begin that its ImageNet files lack.
     """
 
     VARIANTS: dict
     PADDINGS: tuple[str, ...]
     NORM: dict
+    NEW_LAYERS: tuple[str, ...]
 
     def feature_channels(self, name: str) -> tuple[int, ...]:
         """Channels of F1..F5, unreduced."""

@@ -15,6 +15,7 @@ from hyperseg_tf.conv_norm import conv_norm, depthwise_norm
 
 PADDINGS = ("same", "static")
 
+NEW_LAYERS = ()
 NORM = {"momentum": 0.99, "epsilon": 1e-3}
 
 # (kernel, repeats, output channels, expansion, stride) of the seven stages of B0.

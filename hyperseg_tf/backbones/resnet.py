@@ -17,6 +17,8 @@ from keras import layers, ops
 from hyperseg_tf.conv_norm import conv_norm
 
 PADDINGS = ("same",)
+# How the names of layers begin that ImageNet networks do not have.
+NEW_LAYERS = ("top", "pyramid")
 NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
 # Rows and columns of the grids that pyramid pooling averages over.

@@ -65,7 +65,7 @@ def entries(model) -> Iterator[Entry]:
     """
     if model.folded:
         raise ValueError("a folded model has no batch normalization to convert.")
-    yield from _backbone(model)
+    yield from backbone_entries(model)
     yield from _decoder(model)
     yield from _context_head(model)
 
@@ -134,12 +134,14 @@ def last_norm(preset: Preset) -> str:
     return f"{_norms(preset, len(preset.kernel_sizes) - 1)[-1]}.bias"
 
 
-def _norm(prefix, layer):
+def norm_entries(prefix: str, layer) -> Iterator[Entry]:
+    """The four values of a batch normalization."""
     for name, variable in zip(_NORM, _NORM_VARIABLES, strict=True):
         yield Entry(f"{prefix}.{name}", getattr(layer, variable))
 
 
-def _conv(prefix, layer):
+def conv_entries(prefix: str, layer) -> Iterator[Entry]:
+    """Kernel and, where there is one, bias of a regular or depthwise convolution."""
     # (out, in, k, k) -> (k, k, in, out); depthwise (C, 1, k, k) -> (k, k, C, 1).
     depthwise = type(layer).__name__ == "DepthwiseConv2D"
     yield Entry(
@@ -149,31 +151,42 @@ def _conv(prefix, layer):
         yield Entry(f"{prefix}.bias", layer.bias)
 
 
-def _backbone(model):
+def backbone_entries(
+    model, root: str = "backbone.", reductions: bool = True
+) -> Iterator[Entry]:
+    """Entries of an EfficientNet, in the order of the released files.
+
+    Args:
+        model: A `HyperSeg`.
+        root: What all names begin with.
+        reductions: With the layers that reduce F1..F5.
+    """
     net = model.get_layer("backbone")
     names = [layer.name for layer in net.layers]
-    yield from _conv("backbone._conv_stem", net.get_layer("stem_conv"))
-    yield from _norm("backbone._bn0", net.get_layer("stem_bn"))
+    yield from conv_entries(f"{root}_conv_stem", net.get_layer("stem_conv"))
+    yield from norm_entries(f"{root}_bn0", net.get_layer("stem_bn"))
     blocks = [n.removesuffix("dwconv") for n in names if n.endswith("dwconv")]
     for i, block in enumerate(blocks):
-        prefix = f"backbone._blocks.{i}."
+        prefix = f"{root}_blocks.{i}."
         if f"{block}expand_conv" in names:
-            yield from _conv(
+            yield from conv_entries(
                 f"{prefix}_expand_conv", net.get_layer(f"{block}expand_conv")
             )
-            yield from _norm(f"{prefix}_bn0", net.get_layer(f"{block}expand_bn"))
-        yield from _conv(f"{prefix}_depthwise_conv", net.get_layer(f"{block}dwconv"))
-        yield from _norm(f"{prefix}_bn1", net.get_layer(f"{block}bn"))
+            yield from norm_entries(f"{prefix}_bn0", net.get_layer(f"{block}expand_bn"))
+        yield from conv_entries(
+            f"{prefix}_depthwise_conv", net.get_layer(f"{block}dwconv")
+        )
+        yield from norm_entries(f"{prefix}_bn1", net.get_layer(f"{block}bn"))
         for part in ("se_reduce", "se_expand", "project_conv"):
-            yield from _conv(f"{prefix}_{part}", net.get_layer(f"{block}{part}"))
-        yield from _norm(f"{prefix}_bn2", net.get_layer(f"{block}project_bn"))
+            yield from conv_entries(f"{prefix}_{part}", net.get_layer(f"{block}{part}"))
+        yield from norm_entries(f"{prefix}_bn2", net.get_layer(f"{block}project_bn"))
     for i in range(5):
-        if f"reduce{i + 1}_conv" in names:
-            prefix = f"backbone._feat_fc_{i}"
-            yield from _conv(f"{prefix}.0", net.get_layer(f"reduce{i + 1}_conv"))
-            yield from _norm(f"{prefix}.1", net.get_layer(f"reduce{i + 1}_bn"))
-    yield from _conv("backbone._conv_head", net.get_layer("top_conv"))
-    yield from _norm("backbone._bn1", net.get_layer("top_bn"))
+        if reductions and f"reduce{i + 1}_conv" in names:
+            prefix = f"{root}_feat_fc_{i}"
+            yield from conv_entries(f"{prefix}.0", net.get_layer(f"reduce{i + 1}_conv"))
+            yield from norm_entries(f"{prefix}.1", net.get_layer(f"reduce{i + 1}_bn"))
+    yield from conv_entries(f"{root}_conv_head", net.get_layer("top_conv"))
+    yield from norm_entries(f"{root}_bn1", net.get_layer("top_bn"))
 
 
 def _decoder(model):
@@ -186,7 +199,7 @@ def _decoder(model):
         if inside and kernel_size == 1:
             yield _weights(model, i, f"decoder.level_{i}.0.0.signal2weights")
         for name, norm in zip(_norms(preset, i), level.norms, strict=True):
-            yield from _norm(name, norm)
+            yield from norm_entries(name, norm)
         if inside and kernel_size > 1:
             yield _weights(model, i, f"decoder.level_{i}.0.signal2weights")
     if unified:
@@ -207,8 +220,12 @@ def _context_head(model):
         pairs += [(f"up_blocks.{i}", f"fuse{i + 1}") for i in range(levels - 1)]
         pairs += [("in_conv", "in")]
     for theirs, ours in pairs:
-        yield from _conv(f"weight_mapper.{theirs}.0", head.get_layer(f"{ours}_conv"))
-        yield from _norm(f"weight_mapper.{theirs}.1", head.get_layer(f"{ours}_bn"))
+        yield from conv_entries(
+            f"weight_mapper.{theirs}.0", head.get_layer(f"{ours}_conv")
+        )
+        yield from norm_entries(
+            f"weight_mapper.{theirs}.1", head.get_layer(f"{ours}_bn")
+        )
     for i in range(len(preset.weight_groups) if older else 0):
         yield _weights(model, i, f"weight_mapper.out_conv.conv_{i}")
 

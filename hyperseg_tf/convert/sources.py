@@ -3,9 +3,7 @@
 import logging
 from pathlib import Path
 
-import keras
-import numpy as np
-
+from hyperseg_tf.convert.imagenet import is_backbone, load_imagenet
 from hyperseg_tf.errors import UserError
 
 _log = logging.getLogger("hyperseg_tf")
@@ -17,9 +15,10 @@ def load_weights(model, source: str | Path) -> str:
     Args:
         model: An unfolded `HyperSeg`.
         source: "imagenet" to download the backbone's ImageNet weights (the rest stays
-            as it is); the path of a keras.applications `.h5` file, the same offline; or
-            the path of a `.keras` file of this library or a released `.pth` checkpoint,
-            which set everything.
+            as it is); the path of a keras.applications `.h5` file, or of torch's `.pth`
+            file of ResNet18 or EfficientNet, the same offline; or the path of a
+            `.keras` file of this library or a released `.pth` checkpoint, which set
+            everything.
 
     Returns:
         A sentence that names the source.
@@ -36,12 +35,9 @@ def load_weights(model, source: str | Path) -> str:
     if path.suffix == ".keras":
         said = _load_keras(model, path)
     elif source == "imagenet" or path.suffix == ".h5":
-        said = _load_imagenet(model, source)
+        said = load_imagenet(model, source)
     elif path.suffix == ".pth":
-        from hyperseg_tf.convert.pth import load_pth
-
-        load_pth(model, path)
-        said = f"weights: all from {path}"
+        said = _load_pth(model, path)
     else:
         raise UserError(
             f"weights must be 'imagenet', a .h5, a .keras or a .pth file: got {path}."
@@ -68,48 +64,13 @@ def _load_keras(model, path):
     return f"weights: all from {path}"
 
 
-def _load_imagenet(model, source):
-    variant = model.preset.backbone.removeprefix("efficientnet-").upper()
-    build = getattr(keras.applications, f"EfficientNet{variant}", None)
-    if build is None:
-        raise UserError(
-            f"there are no ImageNet weights for {model.preset.backbone}; "
-            "use weights=None or a .keras file."
-        )
-    try:
-        reference = _reference(build, source)
-    except Exception as error:
-        reason = (
-            str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        )
-        raise UserError(
-            f"ImageNet weights for EfficientNet{variant} could not be loaded from "
-            f"{source}: {reason}; name a local keras.applications .h5 file, or train "
-            "from random values with weights=None."
-        ) from error
-    backbone = model.get_layer("backbone")
-    values = {}
-    for layer in backbone.layers:
-        if not layer.weights or layer.name.startswith("reduce"):
-            continue
-        new = reference.get_layer(layer.name).get_weights()
-        old = [tuple(v.shape) for v in layer.weights]
-        if [v.shape for v in new] != old:
-            raise UserError(
-                f"{source} does not fit {model.preset.backbone}: layer {layer.name} "
-                f"needs {old}, the file has {[v.shape for v in new]}."
-            )
-        values[layer.name] = [np.asarray(v) for v in new]
-    for name, value in values.items():
-        backbone.get_layer(name).set_weights(value)
-    return f"weights: ImageNet for the backbone ({source}), the rest random"
+def _load_pth(model, path):
+    from hyperseg_tf.convert.checkpoint import open_checkpoint
+    from hyperseg_tf.convert.pth import load_pth
 
-
-def _reference(build, source):
-    """The keras.applications model that holds the file's weights."""
-    if source == "imagenet":
-        return build(weights="imagenet", include_top=False)
-    try:
-        return build(weights=str(source), include_top=False)
-    except ValueError:
-        return build(weights=str(source), include_top=True)
+    with open_checkpoint(path) as checkpoint:
+        backbone = is_backbone(checkpoint.state)
+    if backbone:
+        return load_imagenet(model, path)
+    load_pth(model, path)
+    return f"weights: all from {path}"
