@@ -18,17 +18,17 @@ from hyperseg_tf.layout import LevelLayout, decoder_layout
 from hyperseg_tf.prediction import (
     MAX_PIXELS,
     MAX_RESIZED_PIXELS,
-    _out_of_memory,
+    out_of_memory,
     read_picture,
 )
 from hyperseg_tf.presets import PRESETS
 from hyperseg_tf.segmenter import (
     MIN_SIDE,
     Segmenter,
-    _resize,
     check_images,
     class_names,
     normalise,
+    resize,
 )
 from hyperseg_tf.weight_statistics import cosines, norms, principal_components
 
@@ -144,7 +144,7 @@ def _enough_memory(image: np.ndarray) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not _out_of_memory(error):
+        if not out_of_memory(error):
             raise
         raise UserError(
             f"memory does not suffice for {image.shape[1]}x{image.shape[0]} pixels; "
@@ -157,7 +157,7 @@ def _generate(
 ) -> tuple[tuple[np.ndarray, ...], np.ndarray, PatchGrid]:
     """Weights (h, w, P) of every head, signal (h, w, C) float64, and the grid."""
     if image_size is not None and image.shape[:2] != image_size:
-        image = _resize(image[None], image_size)[0]
+        image = resize(image[None], image_size)[0]
     size = image.shape[:2]
     short = [(0, max(0, MIN_SIDE - side)) for side in size]
     x = np.pad(normalise(image[None]), [(0, 0), *short, (0, 0)])

@@ -145,7 +145,7 @@ def predict_files(
         except UserError as error:
             errors.append(str(error))
         except Exception as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             errors.append(
                 f"{source}: memory does not suffice for {image.shape[1]}x"
@@ -282,7 +282,8 @@ def _outputs(found: list[tuple[Path, Path]], out: Path) -> Iterable[tuple[Path, 
         yield source, name
 
 
-def _out_of_memory(error: Exception) -> bool:
+def out_of_memory(error: Exception) -> bool:
+    """Whether this is how Python, TensorFlow or the system say it."""
     if (
         isinstance(error, MemoryError)
         or type(error).__name__ == "ResourceExhaustedError"

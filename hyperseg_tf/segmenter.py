@@ -67,7 +67,7 @@ class Segmenter:
         check_images(images)
         size = images.shape[1:3]
         if self.image_size is not None and size != self.image_size:
-            images = _resize(images, self.image_size)
+            images = resize(images, self.image_size)
         x = normalise(images)
         height, width = x.shape[1:3]
         short = [(0, max(0, MIN_SIDE - side)) for side in (height, width)]
@@ -93,7 +93,7 @@ def check_images(images: np.ndarray) -> None:
         raise ValueError(f"pictures must not be empty: got {images.shape}.")
 
 
-def _resize(images: np.ndarray, size: Sequence[int]) -> np.ndarray:
+def resize(images: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """Bicubic with antialiasing, as the released models were evaluated."""
     height, width = size
     return np.stack(

@@ -80,7 +80,8 @@ def test_every_command_is_there(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--help"])
     text = capsys.readouterr().out
-    for name in "train evaluate predict export benchmark data presets recipes".split():
+    names = "train evaluate predict export inspect convert benchmark data presets"
+    for name in [*names.split(), "recipes"]:
         assert f"\n    {name} " in text or f"\n    {name}\n" in text
 
 
