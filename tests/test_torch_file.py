@@ -29,7 +29,7 @@ from torch_bytes import (
     zipped,
 )
 
-from hyperseg_tf.convert import pickle_data, torch_zip
+from hyperseg_tf.convert import nesting, pickle_data, torch_zip
 from hyperseg_tf.convert.checkpoint import open_checkpoint
 from hyperseg_tf.convert.torch_file import open_torch
 from hyperseg_tf.convert.torch_objects import TensorData
@@ -608,7 +608,7 @@ def test_limits_are_limits(tmp_path, monkeypatch):
         (torch_zip, "MAX_DIRECTORY", 50),
         (pickle_data, "MAX_OPCODES", 20),
         (pickle_data, "MAX_STACK", 4),
-        (pickle_data, "MAX_DEPTH", 1),
+        (nesting, "MAX_DEPTH", 1),
     ):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, value)

@@ -4,12 +4,11 @@ Here it is parsed as literals and becomes a `Preset`; nothing is looked up or ca
 The way back writes such a string, and proves it by parsing it again.
 """
 
-import ast
-import warnings
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 from hyperseg_tf import presets
 from hyperseg_tf.backbones import reduced_channels
+from hyperseg_tf.convert.arch_call import parse_call, refused
 from hyperseg_tf.convert.refused import Refused, shorten
 from hyperseg_tf.layout import decoder_layout, signal_channels
 from hyperseg_tf.presets import Preset
@@ -18,9 +17,6 @@ from hyperseg_tf.signal_split import divide_channels
 BACKBONES = tuple(f"efficientnet-b{i}" for i in range(8))
 MAX_CLASSES = 4096
 
-_RULE = "an arch string must describe a HyperSeg that the authors' code can build"
-_WAY_OUT = "see `hyperseg-tf presets` for the architectures there are"
-_MAX_TEXT = 4096
 _MAX_SIDE = 4096
 _MAX_NUMBER = 1 << 20
 _MAX_RESOLUTIONS = 8
@@ -68,14 +64,12 @@ def parse(text: object) -> Arch:
         Refused: If it is no call with literals, or describes a network that the
             authors' code or this library has not.
     """
-    if type(text) is not str or len(text) > _MAX_TEXT:
-        raise _refused(f"it is {shorten(text)}, no short text")
-    module, backbone, given = _call(text)
+    module, backbone, given = parse_call(text)
+    if module not in _UNKNOWN:
+        raise refused(f"there is no {shorten(module)} to convert from")
     values = {**_COMMON, **_checked(module, given)}
     if backbone not in BACKBONES:
-        raise _refused(
-            f"the backbone is {shorten(backbone)}, not EfficientNet-B0 to B7"
-        )
+        raise refused(f"the backbone is {shorten(backbone)}, not EfficientNet-B0 to B7")
     try:
         preset = _preset(module, backbone, values)
         if module == "hyperseg_v0_1":
@@ -85,7 +79,7 @@ def parse(text: object) -> Arch:
     except ValueError as error:
         if isinstance(error, Refused):
             raise
-        raise _refused(str(error).split(": got Preset")[0].rstrip(".")) from error
+        raise refused(str(error).split(": got Preset")[0].rstrip(".")) from error
     return Arch(text, preset, _resolutions(values["coords_res"]))
 
 
@@ -119,7 +113,7 @@ def write(preset: Preset) -> str:
     text = f"{text}{inside})".replace(" ", "")
     differing = differences(parse(text).preset, preset)
     if differing:
-        raise _refused(f"there {'; '.join(differing)}")
+        raise refused(f"there {'; '.join(differing)}")
     return text
 
 
@@ -149,50 +143,11 @@ def find(arch: Arch) -> Preset:
     nearest = min(known, key=lambda preset: len(differences(arch.preset, preset)))
     differing = differences(arch.preset, nearest)
     if differing:
-        raise _refused(
+        raise refused(
             f"no preset is like it; against {nearest.name} {'; '.join(differing)}",
             "pass a Preset with these values to hyperseg_tf.convert.from_pth",
         )
     return nearest
-
-
-def _call(text):
-    """Module, backbone and keywords of the call, as literals."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            call = ast.parse(text, mode="eval").body
-        words = ast.unparse(call.func).split(".") if isinstance(call, ast.Call) else []
-        if words[:2] != ["hyperseg", "models"] or words[3:] != [
-            "hyperseg_efficientnet"
-        ]:
-            raise _refused(f"{shorten(text)} calls no hyperseg_efficientnet")
-        if words[2] not in _UNKNOWN:
-            raise _refused(f"there is no {shorten(words[2])} to convert from")
-        positional = [_literal(value) for value in call.args]
-        keywords = {}
-        for keyword in call.keywords:
-            if keyword.arg is None or keyword.arg in keywords:
-                raise _refused(f"keyword {shorten(keyword.arg)} is repeated or starred")
-            keywords[keyword.arg] = _literal(keyword.value)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        if isinstance(error, Refused):
-            raise
-        raise _refused(f"{shorten(text)} is no call") from error
-    if len(positional) != 1:
-        raise _refused(f"it has {len(positional)} arguments without a keyword, not 1")
-    return words[2], positional[0], keywords
-
-
-def _literal(node):
-    match node:
-        case ast.Constant(value=bool() | int() | float() | str() | None):
-            return node.value
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float())):
-            return -node.operand.value
-        case ast.List() | ast.Tuple():
-            return tuple(_literal(element) for element in node.elts)
-    raise _refused(f"{shorten(ast.unparse(node))} is no plain value")
 
 
 def _checked(module, given):
@@ -201,13 +156,13 @@ def _checked(module, given):
     for key, value in given.items():
         known = {**_COMMON, **_FIXED, **dict.fromkeys(_FREE)}
         if key not in known or key in _UNKNOWN[module]:
-            raise _refused(f"{module} has no keyword {shorten(key)}")
+            raise refused(f"{module} has no keyword {shorten(key)}")
         if key in _FIXED:
             one = (
                 value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
             )
             if one != _FIXED[key] or type(one) is not type(_FIXED[key]):
-                raise _refused(f"{key}={_show(value)} is another network")
+                raise refused(f"{key}={_show(value)} is another network")
         elif key not in _FREE:
             values[key] = value
     return values
@@ -221,15 +176,15 @@ def _preset(module, backbone, values):
         features = reduced_channels(backbone, reductions)
         channels = (*reversed(features), None)
     elif type(channels) is not tuple or not 5 <= len(channels) <= 6:
-        raise _refused(f"level_channels={_show(channels)} names no 5 or 6 levels")
+        raise refused(f"level_channels={_show(channels)} names no 5 or 6 levels")
     count = len(channels)
     kernels = _many("kernel_sizes", values["kernel_sizes"], count)
     if not set(kernels) <= {1, 3}:
-        raise _refused(f"kernel_sizes={kernels} are not 1 or 3")
+        raise refused(f"kernel_sizes={kernels} are not 1 or 3")
     expand = _many("expand_ratio", values["expand_ratio"], count)
     heads = _one("unify_level", values["unify_level"]) if unify else count
     if not 2 <= heads <= count:
-        raise _refused(f"unify_level={heads} is not 2 to {count}")
+        raise refused(f"unify_level={heads} is not 2 to {count}")
     groups = values["weight_groups"]
     groups = groups if isinstance(groups, tuple) else (groups,) * heads
     _many("weight_groups", groups, len(groups))
@@ -240,13 +195,13 @@ def _preset(module, backbone, values):
         or max(groups) > max(used)
         or (older and len(set(used)) > 1)
     ):
-        raise _refused("expand_ratio or weight_groups differ where they must not")
+        raise refused("expand_ratio or weight_groups differ where they must not")
     levels = _one("levels", values["levels"])
     classes = _one("num_classes", values["num_classes"])
     if levels < 2:
-        raise _refused(f"levels={levels} has no context head")
+        raise refused(f"levels={levels} has no context head")
     if not 1 <= classes <= MAX_CLASSES:
-        raise _refused(f"num_classes={classes} is not 1 to {MAX_CLASSES}")
+        raise refused(f"num_classes={classes} is not 1 to {MAX_CLASSES}")
     return Preset(
         name="arch",
         num_classes=classes,
@@ -274,19 +229,19 @@ def _check_division(preset):
     theirs = divide_channels(signal_channels(preset), unit, sizes, "proportional")
     ours = tuple(head.channels for head in heads)
     if theirs != ours:
-        raise _refused(f"it divides the signal into {theirs}, this library into {ours}")
+        raise refused(f"it divides the signal into {theirs}, this library into {ours}")
 
 
 def _resolutions(value):
     given = () if value is None else value
     if type(given) is not tuple or len(given) > _MAX_RESOLUTIONS:
-        raise _refused(f"coords_res={_show(value)} is no short list")
+        raise refused(f"coords_res={_show(value)} is no short list")
     for pair in given:
         if type(pair) is not tuple or len(pair) != 2:
-            raise _refused(f"coords_res has {_show(pair)}, no pair")
+            raise refused(f"coords_res has {_show(pair)}, no pair")
         for side in pair:
             if not 32 <= _one("coords_res", side) <= _MAX_SIDE:
-                raise _refused(f"coords_res has a side of {shorten(side)} pixels")
+                raise refused(f"coords_res has a side of {shorten(side)} pixels")
     return given
 
 
@@ -295,25 +250,16 @@ def _many(key, value, count, kinds=(int,)):
     if len(values) != count or not all(
         type(v) in kinds and 0 < v <= _MAX_NUMBER for v in values
     ):
-        raise _refused(f"{key}={_show(value)} is not {count} positive numbers")
+        raise refused(f"{key}={_show(value)} is not {count} positive numbers")
     return values
 
 
 def _one(key, value):
     if type(value) is not int:
-        raise _refused(f"{key}={_show(value)} is no integer")
+        raise refused(f"{key}={_show(value)} is no integer")
     return value
 
 
 def _show(value):
     text = ascii(value)
     return text if len(text) <= 80 else f"{text[:80]}..."
-
-
-def _refused(reason, way_out=_WAY_OUT):
-    return Refused(reason, way_out, _RULE)
-
-
-def with_classes(preset: Preset, num_classes: int) -> Preset:
-    """The preset as a converted model has it: these classes, static padding."""
-    return replace(preset, num_classes=num_classes, backbone_padding="static")

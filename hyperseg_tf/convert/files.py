@@ -62,7 +62,7 @@ def pth_to_keras(
             "file with --report (report=...)."
         )
     for path in filter(None, (out, report)):
-        _check_target(path, overwrite)
+        pth.check_target(path, overwrite)
     converted = pth.convert(checkpoint, preset)
     model, rows = converted.model, []
     if activations is not None:
@@ -95,7 +95,7 @@ def keras_to_pth(
     out = Path(out)
     if out.suffix != ".pth":
         raise UserError(f"a checkpoint ends in .pth: got {out}; rename it.")
-    _check_target(out, overwrite)
+    pth.check_target(out, overwrite)
     pth.to_pth(load(model), out, overwrite)
     return Written(out)
 
@@ -107,11 +107,3 @@ def _entries(rows: Sequence[tuple]) -> str:
         for name, shape, dtype, path in rows
     ]
     return "\n".join([*lines, ""])
-
-
-def _check_target(path, overwrite):
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise UserError(
-            f"an existing file is not overwritten: {path} exists; name another path or "
-            "add --overwrite (overwrite=True)."
-        )

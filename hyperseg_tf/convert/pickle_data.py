@@ -10,12 +10,12 @@ import pickle
 import pickletools
 import struct
 
+from hyperseg_tf.convert.nesting import check_nesting
 from hyperseg_tf.convert.refused import DAMAGED, Refused, shorten
 
 MAX_OPCODES = 1_000_000
 MAX_STACK = 100_000
 MAX_STRING = 1 << 20
-MAX_DEPTH = 64
 MAX_INTEGER_BYTES = 16
 MAX_GLOBAL = 256
 
@@ -66,7 +66,7 @@ def load(source: Source, objects) -> object:
     """
     machine = _Machine(source, objects)
     result = machine.run()
-    _check_nesting(result)
+    check_nesting(result)
     return result
 
 
@@ -236,44 +236,6 @@ _HANDLERS = {
     pickle.BUILD: _Machine.build,
     pickle.BINPERSID: lambda m: m.push(m.objects.persistent(m.pop())),
 }
-
-
-def _check_nesting(root):
-    """Refuse cycles and depth, without recursion; what is shared is visited once."""
-    heights, path, entered = {}, [], set()
-
-    def enter(item):
-        if len(path) >= MAX_DEPTH:
-            raise Refused(f"containers are nested deeper than {MAX_DEPTH}")
-        children = item.values() if isinstance(item, dict) else item
-        path.append([item, iter(children), 0])
-        entered.add(id(item))
-
-    if _is_container(root):
-        enter(root)
-    while path:
-        item, children, height = path[-1]
-        for child in children:
-            if not _is_container(child):
-                continue
-            if id(child) in entered:
-                raise Refused("a container holds itself")
-            if id(child) not in heights:
-                enter(child)
-                break
-            path[-1][2] = height = max(height, heights[id(child)])
-        else:
-            path.pop()
-            entered.remove(id(item))
-            heights[id(item)] = height + 1
-            if len(path) + height + 1 > MAX_DEPTH:
-                raise Refused(f"containers are nested deeper than {MAX_DEPTH}")
-            if path:
-                path[-1][2] = max(path[-1][2], height + 1)
-
-
-def _is_container(value):
-    return isinstance(value, (dict, list, tuple))
 
 
 def _checked_key(key):

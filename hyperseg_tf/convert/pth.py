@@ -109,11 +109,7 @@ def to_pth(model: HyperSeg, path: str | os.PathLike, overwrite: bool = False) ->
         UserError: If the model has another form or the file may not be written.
     """
     path = Path(path)
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise UserError(
-            f"an existing file is not overwritten: {path} exists; name another path or "
-            "add --overwrite (overwrite=True)."
-        )
+    check_target(path, overwrite)
     _check_form(model, "the authors' code needs")
     kept = model.metadata.get(METADATA)
     kept = kept if isinstance(kept, dict) else {}
@@ -125,6 +121,15 @@ def to_pth(model: HyperSeg, path: str | os.PathLike, overwrite: bool = False) ->
     with atomic_file(path) as temporary:
         records = _records(model, parsed, kept.get("num_batches_tracked", 0))
         torch_writer.write(temporary, records, {**values, "arch": parsed.text})
+
+
+def check_target(path: Path, overwrite: bool) -> None:
+    """Raise `UserError` where a file `path` may not be written."""
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise UserError(
+            f"an existing file is not overwritten: {path} exists; name another path or "
+            "add --overwrite (overwrite=True)."
+        )
 
 
 def _chosen(checkpoint: Checkpoint, preset: Preset | None) -> Preset:
