@@ -116,8 +116,8 @@ class HyperSeg(keras.Model):
             weights: None for random values; "imagenet" for the backbone's ImageNet
                 weights, downloaded; the path of a local ImageNet file, `.h5` or `.pth`
                 (backbone); of a `.keras` file of this library or a released `.pth`
-                checkpoint (everything). Files of torch were made with static padding:
-                an EfficientNet gets it with them unless `changes` say otherwise.
+                checkpoint (everything). The backbone pads as the file was made for,
+                unless `changes` say otherwise: files of torch are for "static".
             num_classes: Channels of the logits; None for the preset's.
             implementation: Of the dynamic convolution.
             **changes: Other fields of the preset to replace.
@@ -129,9 +129,10 @@ class HyperSeg(keras.Model):
         if num_classes is not None:
             changes["num_classes"] = num_classes
         preset = replace(preset, **changes)
-        if str(weights).endswith(".pth") and "backbone_padding" not in changes:
-            if "static" in backbones.family(preset.backbone).PADDINGS:
-                preset = replace(preset, backbone_padding="static")
+        if weights is not None and "backbone_padding" not in changes:
+            from hyperseg_tf.convert.sources import padding_of
+
+            preset = replace(preset, backbone_padding=padding_of(weights, preset))
         model = cls(preset, implementation=implementation)
         if weights is not None:
             from hyperseg_tf.convert import load_weights

@@ -375,8 +375,11 @@ def _iterations(model: keras.Model) -> int:
 
 def _set_metadata(model, recipe: "Recipe", names, colours, facts) -> None:
     if hasattr(model, "set_metadata"):
+        from hyperseg_tf.convert.metadata import after_training
+
         model.set_metadata(
             {
+                **after_training(model.metadata),
                 "classes": list(names),
                 "colours": [list(colour) for colour in colours],
                 "trained_on": Path(facts["data"]["directory"]).name,

@@ -3,6 +3,7 @@ import pytest
 
 from hyperseg_tf import HyperSeg, UserError, presets
 from hyperseg_tf.convert import released
+from hyperseg_tf.convert.metadata import after_training
 from tests.golden import state_dict
 
 
@@ -12,6 +13,19 @@ def test_a_model_file_sets_everything(tmp_path):
     model = HyperSeg.from_preset("hyperseg_tiny", weights=tmp_path / "model.keras")
     for found, want in zip(model.get_weights(), saved.get_weights(), strict=True):
         np.testing.assert_array_equal(found, want)
+
+
+def test_the_backbone_pads_as_the_file_was_made_for(tmp_path):
+    saved = HyperSeg.from_preset("hyperseg_tiny", backbone_padding="static")
+    saved.set_metadata({"released": {"arch": "a", "epoch": 3}, "classes": ["x"]})
+    path = tmp_path / "model.keras"
+    saved.save(path)
+    model = HyperSeg.from_preset("hyperseg_tiny", weights=path)
+    assert model.preset == saved.preset
+    assert model.metadata == {"released": {"arch": "a", "epoch": 3}}
+    assert after_training(model.metadata) == {"released": {"arch": "a"}}
+    with pytest.raises(UserError, match=r"backbone_padding='static' \(needed 'same'\)"):
+        HyperSeg.from_preset("hyperseg_tiny", weights=path, backbone_padding="same")
 
 
 def test_sources_that_do_not_fit_are_refused(tmp_path):

@@ -1,10 +1,15 @@
 """Initial weights of a model, by the word or the file a user names."""
 
+import json
 import logging
+import zipfile
 from pathlib import Path
 
+from hyperseg_tf.backbones import family
 from hyperseg_tf.convert.imagenet import is_backbone, load_imagenet
+from hyperseg_tf.convert.metadata import METADATA
 from hyperseg_tf.errors import UserError
+from hyperseg_tf.presets import Preset
 
 _log = logging.getLogger("hyperseg_tf")
 
@@ -46,6 +51,26 @@ def load_weights(model, source: str | Path) -> str:
     return said
 
 
+def padding_of(source: str | Path, preset: Preset) -> str:
+    """How the backbone must pad for the weights of a source.
+
+    Args:
+        source: As in `load_weights`.
+        preset: The architecture that the weights are for.
+    """
+    suffix = Path(source).suffix
+    if suffix == ".pth" and "static" in family(preset.backbone).PADDINGS:
+        return "static"
+    if suffix == ".keras":
+        try:
+            with zipfile.ZipFile(source) as archive:
+                config = json.loads(archive.read("config.json"))
+            return config["config"]["preset"]["backbone_padding"]
+        except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError):
+            pass  # loading it says what is wrong
+    return preset.backbone_padding
+
+
 def _load_keras(model, path):
     from hyperseg_tf.model import load
 
@@ -61,6 +86,9 @@ def _load_keras(model, path):
             "build the model from its preset and class count."
         )
     model.set_weights(other.get_weights())
+    # What a converted checkpoint needs for the way back.
+    if METADATA in other.metadata:
+        model.set_metadata({**model.metadata, METADATA: other.metadata[METADATA]})
     return f"weights: all from {path}"
 
 
