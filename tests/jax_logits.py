@@ -23,7 +23,12 @@ def main() -> None:
     import hyperseg_tf
 
     network = hyperseg_tf.load(model).with_implementation("einsum")
-    np.save(target, network(np.load(images).astype(floatx), training=False))
+    values = [
+        [variable.value for variable in variables]
+        for variables in (network.trainable_variables, network.non_trainable_variables)
+    ]
+    run = jax.jit(lambda state, x: network.stateless_call(*state, x, training=False)[0])
+    np.save(target, run(values, np.load(images).astype(floatx)))
 
 
 if __name__ == "__main__":

@@ -26,13 +26,19 @@ TABLE_7 = [f"hyperseg_m_cityscapes_groups_{finest}" for finest in (1, 2, 4, 8, 1
 EXACT = ["hyperseg_m_cityscapes_paper", "hyperseg_s_cityscapes_paper", *TABLE_7]
 
 
-@pytest.mark.parametrize("name", RELEASED)
+def _first_quick(names):
+    """The first as it is, the others slow."""
+    first, *rest = names
+    return [first, *(pytest.param(name, marks=pytest.mark.slow) for name in rest)]
+
+
+@pytest.mark.parametrize("name", _first_quick(RELEASED))
 def test_released_models_have_the_known_multiply_adds(name):
     count = counting.count(presets.get(name))
     assert count.total / 1e9 == pytest.approx(RELEASED[name], rel=0.01)
 
 
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("name", _first_quick(EXACT))
 def test_the_papers_figures_hold_within_one_per_cent(name):
     count = counting.count(presets.get(name))
     paper = FIGURES[name]

@@ -57,7 +57,7 @@ def test_jax_computes_the_same_logits_of_every_published_model(name, tmp_path):
         images = nhwc(gold["a/image"]).astype(floatx)
         want = np.asarray(model(images, training=False))
     found = _jax_logits(model, images, tmp_path, floatx)
-    assert _difference(found, want) <= (1e-6 if floatx == "float64" else 1e-5)
+    assert _difference(found, want) <= 1e-5
     reference = gold["a/logits"] if "a/logits" in gold.files else None
     if reference is not None:
         assert _difference(found, nhwc(reference)) <= 2e-4

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from PIL import Image
 
+from tests.calibrated import calibrate, pictures
+
 NAMES = ("dark", "bright", "never")
 COLOURS = ((200, 0, 0), (0, 200, 0), (0, 0, 200))
 
@@ -35,15 +37,7 @@ def random_hyperseg(num_classes=3):
     model = HyperSeg.from_preset("hyperseg_tiny", num_classes=num_classes)
     # Running statistics of real activations, as the logits of a fresh network hardly
     # differ; weaker generated kernels, as level by level rounding errors multiply.
-    rng = np.random.default_rng(0)
-    images = rng.normal(size=(4, 64, 128, 3)).astype("float32")
-    norms = [layer for layer in model._flatten_layers() if hasattr(layer, "momentum")]
-    before = [layer.momentum for layer in norms]
-    for layer in norms:
-        layer.momentum = 0.0
-    model(images, training=True)
-    for layer, momentum in zip(norms, before, strict=True):
-        layer.momentum = momentum
+    calibrate(model, pictures(8, 128, 192))
     for weight in model.weights:
         if "weights_" in weight.path:
             weight.assign(0.3 * weight)
