@@ -126,6 +126,8 @@ def test_run_stopped_by_ctrl_c_ends_like_an_uninterrupted_one(
 ):
     _, reference = whole
     out = tmp_path / "run"
+    # A shell ignores Ctrl-C for what it runs in the background.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with monkeypatch.context() as patch:
         Stop(patch, step)
         with pytest.raises(KeyboardInterrupt):
@@ -136,7 +138,7 @@ def test_run_stopped_by_ctrl_c_ends_like_an_uninterrupted_one(
     assert_same_state(out, reference)
     assert [row["epoch"] for row in result.log] == [1, 2, 3]
     assert result.best_miou == whole[0].best_miou
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
 
 
 @pytest.mark.slow
