@@ -1,0 +1,213 @@
+#include "shapes.h"
+
+#include <algorithm>
+#include <initializer_list>
+
+namespace dpw {
+namespace {
+
+// Larger products are refused; every index then fits with room to spare.
+constexpr int64_t kLargest = int64_t{1} << 46;
+
+// The product of sizes, or -1 if one is negative or it is too large.
+template <typename... Sizes>
+int64_t product(Sizes... sizes) {
+  int64_t result = 1;
+  bool valid = true;
+  for (int64_t size : {static_cast<int64_t>(sizes)...}) {
+    if (size < 0) valid = false;
+    if (!valid) break;
+    if (size > 0 && result > kLargest / size) valid = false;
+    else result *= size;
+  }
+  return valid ? result : -1;
+}
+
+std::string text(int64_t value) { return std::to_string(value); }
+
+std::string pair(int64_t a, int64_t b) { return text(a) + "x" + text(b); }
+
+struct Size {
+  const char* name;
+  int64_t value;
+};
+
+// Afterwards sums of sizes cannot overflow.
+std::string check_sizes(std::initializer_list<Size> sizes) {
+  for (const Size& size : sizes) {
+    if (size.value < 0 || size.value > kLargest) {
+      return std::string(size.name) + " must be 0 to 2**46: got " + text(size.value) +
+             ".";
+    }
+  }
+  return "";
+}
+
+std::string check_grid(int64_t height, int64_t width, int64_t rows, int64_t columns,
+                       int64_t kernel, Padding padding) {
+  if (kernel < 1 || kernel % 2 == 0 || kernel > 255) {
+    return "kernel_size must be odd, 1 to 255: got " + text(kernel) + ".";
+  }
+  if (rows < 1 || columns < 1) {
+    return "the grid must have at least one patch: got " + pair(rows, columns) + ".";
+  }
+  if (height < 1 || width < 1) {
+    return "the map must have at least one pixel: got " + pair(height, width) + ".";
+  }
+  if (height % rows || width % columns) {
+    return "the grid must divide the map: got " + pair(height, width) +
+           " pixels for " + pair(rows, columns) + " patches; pad the map.";
+  }
+  const int64_t halo = (kernel - 1) / 2, least = height < width ? height : width;
+  if (padding == Padding::kReflect && halo >= least) {
+    return "reflect padding of " + text(halo) + " pixels needs more pixels than that "
+           "on each side: got a map of " + pair(height, width) + ".";
+  }
+  if (padding == Padding::kCircular && halo > least) {
+    return "circular padding of " + text(halo) + " pixels needs at least that many: "
+           "got a map of " + pair(height, width) + ".";
+  }
+  return "";
+}
+
+}  // namespace
+
+bool parse_padding(const std::string& name, Padding* padding) {
+  if (name == "reflect") *padding = Padding::kReflect;
+  else if (name == "replicate") *padding = Padding::kReplicate;
+  else if (name == "circular") *padding = Padding::kCircular;
+  else if (name == "zeros") *padding = Padding::kZeros;
+  else return false;
+  return true;
+}
+
+std::string check(const ConvShape& s) {
+  std::string wrong = check_sizes({{"batch", s.batch},
+                                   {"height", s.height},
+                                   {"width", s.width},
+                                   {"channels", s.channels},
+                                   {"the grid's rows", s.rows},
+                                   {"the grid's columns", s.columns},
+                                   {"weights", s.weights},
+                                   {"filters", s.filters},
+                                   {"kernel_size", s.kernel},
+                                   {"groups", s.groups}});
+  if (!wrong.empty()) return wrong;
+  if (s.filters < 1 || s.groups < 1 || s.filters % s.groups) {
+    return "groups must divide filters, both at least 1: got groups=" + text(s.groups) +
+           ", filters=" + text(s.filters) + ".";
+  }
+  if (s.channels < 1 || s.channels % s.groups) {
+    return "groups=" + text(s.groups) + " must divide the channels: got " +
+           text(s.channels) + ".";
+  }
+  wrong = check_grid(s.height, s.width, s.rows, s.columns, s.kernel, s.padding);
+  if (!wrong.empty()) return wrong;
+  const int64_t needed = product(s.filters, s.depth(), s.kernel, s.kernel);
+  if (needed < 0) {
+    return "the weights of a patch must be countable: got filters=" + text(s.filters) +
+           " over " + text(s.depth()) + " channels of " + pair(s.kernel, s.kernel) +
+           "; use smaller sizes.";
+  }
+  if (s.weights != needed) {
+    return text(s.filters) + " filters of " + pair(s.kernel, s.kernel) + " over " +
+           text(s.depth()) + " channels need " + text(needed) +
+           " weights per patch: got " + text(s.weights) + ".";
+  }
+  // An empty batch must not hide the size of its images.
+  const int64_t images = std::max<int64_t>(s.batch, 1);
+  const int64_t wide = std::max(s.channels, s.filters);
+  const int64_t padded_width = s.patch_width() + 2 * s.halo();
+  if (product(images, s.height + 2 * s.halo(), s.width + 2 * s.halo(), wide) < 0 ||
+      product(images, s.rows, s.columns, needed) < 0 ||
+      product(images, s.rows, s.columns, s.patch_height() + 2 * s.halo(), padded_width,
+              s.channels) < 0 ||
+      product(padded_width, s.kernel, s.kernel, wide) < 0) {
+    return "the maps must have less than 2**46 values: got batch " + text(s.batch) +
+           " of " + pair(s.height, s.width) + " with " + text(wide) + " channels.";
+  }
+  return "";
+}
+
+std::string check(const BlockShape& s) {
+  std::string wrong = check_sizes({{"batch", s.batch},
+                                   {"height", s.height},
+                                   {"width", s.width},
+                                   {"feature channels", s.feature_channels},
+                                   {"previous channels", s.previous_channels},
+                                   {"the grid's rows", s.rows},
+                                   {"the grid's columns", s.columns},
+                                   {"signal channels", s.signal_channels},
+                                   {"offset", s.offset},
+                                   {"groups", s.groups},
+                                   {"depth", s.depth},
+                                   {"units", s.units},
+                                   {"start", s.start},
+                                   {"hidden", s.hidden},
+                                   {"filters", s.filters},
+                                   {"kernel_size", s.kernel}});
+  if (!wrong.empty()) return wrong;
+  if (s.filters < 1 || s.hidden < 0 || s.feature_channels < 1 ||
+      s.previous_channels < 0) {
+    return "filters and channels must be positive: got filters=" + text(s.filters) +
+           ", hidden=" + text(s.hidden) + ", channels " + text(s.feature_channels) +
+           " and " + text(s.previous_channels) + ".";
+  }
+  if (!s.hidden && s.kernel != 1) {
+    return "a block without hidden channels has kernel_size 1: got " + text(s.kernel) +
+           ".";
+  }
+  if (!s.hidden && s.neighbour) {
+    return "a block without hidden channels has no halo: got halo \"neighbour\".";
+  }
+  wrong = check_grid(s.height, s.width, s.rows, s.columns, s.kernel, s.padding);
+  if (!wrong.empty()) return wrong;
+  if (s.previous_channels && (s.height % 2 || s.width % 2)) {
+    return "the previous output has half the size of the feature, which must be even: "
+           "got " + pair(s.height, s.width) + ".";
+  }
+  const int64_t channels = s.channels();
+  const int64_t sizes[] = {product(s.hidden, channels),
+                           product(s.hidden, s.kernel, s.kernel),
+                           product(s.filters, s.hidden ? s.hidden : channels)};
+  for (int64_t size : sizes) {
+    if (size < 0) {
+      return "the weights of a patch must be countable: got filters=" +
+             text(s.filters) + ", hidden=" + text(s.hidden) + " over " +
+             text(channels) + " channels; use smaller sizes.";
+    }
+  }
+  if (s.groups) {
+    if (s.depth < 1 || s.units < 1 || s.units % s.groups) {
+      return "groups must divide the units of the weight head, which has at least one "
+             "row: got groups=" + text(s.groups) + ", units=" + text(s.units) +
+             ", depth=" + text(s.depth) + ".";
+    }
+    const int64_t used = product(s.groups, s.depth);
+    if (used < 0 || used > s.signal_channels - s.offset) {
+      return "the weight head reads " + text(s.groups) + " groups of " +
+             text(s.depth) + " channels from channel " + text(s.offset) +
+             " on: got a signal of " + text(s.signal_channels) + ".";
+    }
+  } else if (s.units != s.signal_channels) {
+    return "without a weight head the signal is the weights: got units=" +
+           text(s.units) + " of " + text(s.signal_channels) + ".";
+  }
+  if (s.weights() > s.units - s.start) {
+    return "the block needs weights " + text(s.start) + " to " +
+           text(s.start + s.weights()) + " of each patch: got " + text(s.units) + ".";
+  }
+  const int64_t images = std::max<int64_t>(s.batch, 1);
+  const int64_t wide = std::max(channels, s.filters);
+  if (product(images, s.height + 2 * s.halo(), s.width + 2 * s.halo(), wide) < 0 ||
+      product(images, s.rows, s.columns, s.units + s.signal_channels) < 0 ||
+      product(s.depth, s.units) < 0 ||
+      product(s.patch_height() + 2 * s.halo(), s.patch_width() + 2 * s.halo(),
+              channels + s.hidden + s.filters) < 0) {
+    return "the maps must have less than 2**46 values: got batch " + text(s.batch) +
+           " of " + pair(s.height, s.width) + " with " + text(wide) + " channels.";
+  }
+  return "";
+}
+
+}  // namespace dpw
