@@ -6,7 +6,7 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 DEMO ?= demo
 WORKERS ?= 2
 
-.PHONY: demo test test-slow bench bench-quick lint format clean
+.PHONY: demo test test-slow ops bench bench-quick lint format clean
 .DEFAULT_GOAL := demo
 
 # The stamps are newer than what they were made from, so nothing is installed twice.
@@ -52,6 +52,10 @@ lint: .venv/test
 format: .venv/test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The custom ops; they are also built on first use.
+ops: .venv/core
+	$(BIN)/python -m hyperseg_tf.ops.build
 
 bench: .venv/test
 	$(BIN)/python -m benchmarks.network_cpu

@@ -1,0 +1,55 @@
+// All CPU kernels for one instruction set; compiled once for each (see ops/build.py).
+#include "block.h"
+#include "conv.h"
+
+namespace dpw {
+namespace DPW_ISA {
+namespace {
+
+template <typename T>
+constexpr BlockKernels<T> block_kernels() {
+  return {
+      [](const BlockShape& s) { return Block<T>(s, {}).packed(); },
+      [](const BlockShape& s) { return Block<T>(s, {}).prepared(); },
+      [](const BlockShape& s, const BlockPointers<T>& p, float* packed, int64_t begin,
+         int64_t end) { Block<T>(s, p).pack(packed, begin, end); },
+      [](const BlockShape& s, const BlockPointers<T>& p, const float* packed,
+         float* prepared, int64_t begin,
+         int64_t end) { Block<T>(s, p).prepare(packed, prepared, begin, end); },
+      [](const BlockShape& s, const BlockPointers<T>& p, const float* packed,
+         const float* prepared, int64_t begin,
+         int64_t end) { Block<T>(s, p).run(packed, prepared, begin, end); },
+  };
+}
+
+template <typename T>
+constexpr ConvKernels<T> conv_kernels() {
+  return {
+      [](const ConvShape& s, const ConvPointers<T>& p, int64_t begin, int64_t end) {
+        Conv<T>(s, p).run(begin, end);
+      },
+      [](const ConvShape& s, const ConvPointers<T>& p, int64_t begin, int64_t end) {
+        Conv<T>(s, p).x_gradient(begin, end);
+      },
+      [](const ConvShape& s, const ConvPointers<T>& p, int64_t begin, int64_t end) {
+        Conv<T>(s, p).weights_gradient(begin, end);
+      },
+  };
+}
+
+}  // namespace
+
+#define DPW_TEXT(name) #name
+#define DPW_NAME(name) DPW_TEXT(name)
+
+const Kernels& table() {
+  static const Kernels kernels = {
+      DPW_NAME(DPW_ISA),       block_kernels<float>(), block_kernels<Bfloat16>(),
+      block_kernels<Half>(),   conv_kernels<float>(),  conv_kernels<Bfloat16>(),
+      conv_kernels<Half>(),
+  };
+  return kernels;
+}
+
+}  // namespace DPW_ISA
+}  // namespace dpw

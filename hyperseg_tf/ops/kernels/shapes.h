@@ -1,0 +1,80 @@
+// What the kernels compute, as plain numbers: sizes, options and the rules they obey.
+// Free of TensorFlow, so that tests, fuzzers and the CUDA half use the same.
+#ifndef HYPERSEG_TF_SHAPES_H_
+#define HYPERSEG_TF_SHAPES_H_
+
+#include <cstdint>
+#include <string>
+
+namespace dpw {
+
+enum class Padding { kReflect, kReplicate, kCircular, kZeros };
+
+// "reflect", "replicate", "circular" or "zeros"; false if it is none of them.
+bool parse_padding(const std::string& name, Padding* padding);
+
+// Pixel of the map that stands at `place` of the padded map, -1 for a zero.
+static inline int64_t padded(int64_t place, int64_t size, Padding padding) {
+  if (place >= 0 && place < size) return place;
+  switch (padding) {
+    case Padding::kReflect:
+      return place < 0 ? -place : 2 * (size - 1) - place;
+    case Padding::kReplicate:
+      return place < 0 ? 0 : size - 1;
+    case Padding::kCircular:
+      return place < 0 ? place + size : place - size;
+    default:
+      return -1;
+  }
+}
+
+// One dynamic patch-wise convolution: (B, H, W, C) -> (B, H, W, O).
+struct ConvShape {
+  int64_t batch = 0, height = 0, width = 0, channels = 0;
+  int64_t rows = 0, columns = 0;  // the grid of patches
+  int64_t weights = 0;            // per patch, as they came
+  int64_t filters = 0, kernel = 1, groups = 1;
+  Padding padding = Padding::kReflect;
+
+  int64_t halo() const { return (kernel - 1) / 2; }
+  int64_t patch_height() const { return height / rows; }
+  int64_t patch_width() const { return width / columns; }
+  int64_t depth() const { return channels / groups; }
+};
+
+// One decoder level for inference, from the signal to the output of the level.
+struct BlockShape {
+  int64_t batch = 0, height = 0, width = 0;
+  int64_t feature_channels = 0;
+  int64_t previous_channels = 0;  // of the level before, at half the size; 0: none
+  int64_t rows = 0, columns = 0;
+  // The weight head: `groups` products of (depth) x (depth, units / groups). Without
+  // one (groups 0) the signal is the weights.
+  int64_t signal_channels = 0, offset = 0, groups = 0, depth = 0, units = 0;
+  int64_t start = 0;   // first weight of this level among the units
+  int64_t hidden = 0;  // 0: a pointwise level
+  int64_t filters = 0, kernel = 1;
+  bool positions = true;
+  bool neighbour = false;  // the halo has been through the neighbour's weights
+  Padding padding = Padding::kReflect;
+
+  int64_t channels() const {
+    return (positions ? 2 : 0) + feature_channels + previous_channels;
+  }
+  int64_t halo() const { return (kernel - 1) / 2; }
+  int64_t patch_height() const { return height / rows; }
+  int64_t patch_width() const { return width / columns; }
+  int64_t weights() const {
+    return hidden ? hidden * channels() + hidden * kernel * kernel + filters * hidden
+                  : filters * channels();
+  }
+  bool residual() const { return hidden && channels() == filters; }
+};
+
+// Empty if the sizes fit each other, else the rule, what came, and the way out.
+std::string check(const ConvShape& shape);
+std::string check(const BlockShape& shape);
+
+}  // namespace dpw
+
+#endif  // HYPERSEG_TF_SHAPES_H_
