@@ -181,12 +181,17 @@ class Level(keras.layers.Layer):
         padding: What lies outside the map.
         positions: Concatenate coordinates first.
         folded: Biases in place of batch normalizations.
-        implementation: "auto", "einsum", "slices" or "xla".
+        implementation: "auto", "einsum", "slices", "xla" or "fused".
+
+    Attributes:
+        head: The `WeightHead` that makes the weights; called with `signal=` too, the
+            fused kernel makes them itself.
 
     Shapes:
         feature: (B, H, W, C).
         previous: (B, H/2, W/2, C').
         weights: (B, h, w, P); h and w divide H and W.
+        signal: (B, h, w, S), what the weights were made from; may be left out.
         returns: (B, H, W, filters).
 
     Source: Sections 3.2 and 3.3, Fig. 3.
@@ -222,9 +227,20 @@ class Level(keras.layers.Layer):
         self.norms = []
         self.biases = []
         self._run = {}
+        self._head = lambda: None
 
-    def build(self, input_shapes):
-        *maps, weights = input_shapes
+    @property
+    def head(self):
+        """See the class."""
+        return self._head()
+
+    @head.setter
+    def head(self, layer):
+        # Hidden from Keras: the level does not own its variables.
+        self._head = lambda: layer
+
+    def build(self, inputs_shape, signal_shape=None):
+        *maps, weights = inputs_shape
         channels = sum(shape[-1] for shape in maps) + (2 if self.positions else 0)
         self.kernels = self._kernels(channels)
         self.size = sum(_product(shape) for shape in self.kernels)
@@ -255,12 +271,14 @@ class Level(keras.layers.Layer):
             (self.filters, hidden),
         )
 
-    def call(self, inputs, training=None):
+    def call(self, inputs, signal=None, training=None):
         feature, *previous, weights = inputs
-        weights = weights[..., self.start : self.start + self.size]
         training = bool(training) and self.trainable and not self.folded
-        run = self._runner(training)
         previous = previous[0] if previous else None
+        if not training and choice.resolve(self.implementation) == "fused":
+            return self._fused(feature, previous, weights, signal)
+        weights = weights[..., self.start : self.start + self.size]
+        run = self._runner(training)
         y, statistics = run(feature, previous, weights, self._values())
         for norm, (mean, variance) in zip(self.norms, statistics, strict=False):
             norm.update(mean, variance)
@@ -276,7 +294,9 @@ class Level(keras.layers.Layer):
 
     def _runner(self, training):
         if training not in self._run:
-            implementation = choice.resolve(self.implementation)
+            implementation = choice.resolve(self.implementation, training)
+            if implementation == "fused":
+                implementation = "xla"  # it has no gradient of a whole level
             # Inference is compiled whole; training picks the best kernel per step.
             whole = implementation == "xla" and not training
             block = Block(
@@ -297,8 +317,53 @@ class Level(keras.layers.Layer):
             self._run[training] = choice.compile_if("xla", run) if whole else run
         return self._run[training]
 
-    def compute_output_shape(self, input_shapes):
-        return (*input_shapes[0][:-1], self.filters)
+    def _fused(self, feature, previous, weights, signal):
+        """Inference in one kernel; scales go into the weights, as in folding."""
+        from hyperseg_tf.ops import fused
+
+        scale, shifts = self._affine()
+        options = {"start": self.start}
+        if signal is None or self.head is None:
+            signal, kernel = weights, None
+        else:
+            kernel = ops.convert_to_tensor(self.head.kernel)
+            options["groups"] = self.head.groups
+            options["offset"] = self.head.offset
+        if scale is not None:
+            values = signal if kernel is None else kernel
+            rest = values.shape[-1] - self.start - self.size
+            scale = ops.pad(scale, [[self.start, rest]], constant_values=1.0)
+            values = values * ops.cast(scale, values.dtype)
+            signal, kernel = (values, None) if kernel is None else (signal, values)
+        channels = self.kernels[0][-1]
+        return fused.block(
+            feature,
+            previous,
+            signal,
+            kernel,
+            shifts,
+            filters=self.filters,
+            hidden=self.expand_ratio * channels if self.kernel_size > 1 else 0,
+            kernel_size=self.kernel_size,
+            positions=self.positions,
+            halo=self.halo,
+            padding=self.padding,
+            **options,
+        )
+
+    def _affine(self):
+        """One scale per weight, None if folded, and one shift per channel."""
+        if self.folded:
+            return None, self.biases
+        scales, shifts = [], []
+        for norm, shape in zip(self.norms, self.kernels, strict=True):
+            scale = norm.gamma * ops.rsqrt(norm.moving_variance + norm.epsilon)
+            scales.append(ops.repeat(scale, _product(shape[1:])))
+            shifts.append(norm.beta - norm.moving_mean * scale)
+        return ops.concatenate(scales), shifts
+
+    def compute_output_shape(self, inputs_shape, signal_shape=None):
+        return (*inputs_shape[0][:-1], self.filters)
 
     def get_config(self):
         return {

@@ -34,7 +34,7 @@ def dynamic_patch_conv(
         padding: What lies outside the map: "reflect", "replicate", "circular", "zeros".
         remainder: When h or w does not divide H or W: "error", or "zero" to leave the
             rows and columns behind the last patch 0, as the released code does.
-        implementation: "einsum", "slices" or "xla".
+        implementation: "einsum", "slices", "xla" or "fused".
 
     Returns:
         (B, H, W, O). The pixels around a patch come from its neighbours.
@@ -46,6 +46,12 @@ def dynamic_patch_conv(
     size = ops.shape(x)[1:3]
     channels = x.shape[-1]
     _check_remainder(size, grid, remainder)
+    if implementation == "fused":
+        if remainder == "error":
+            from hyperseg_tf.ops import fused
+
+            return fused.conv(x, weights, filters, kernel_size, groups, padding)
+        implementation = "xla"  # the kernel knows no rest behind the last patch
     primitives = choice.primitives(implementation)
     halo = (kernel_size - 1) // 2
     patch_size = [side // cells for side, cells in zip(size, grid, strict=True)]
@@ -93,7 +99,7 @@ class DPWConv(keras.layers.Layer):
             of convolutions is evaluated (`decoder.Level`); the input of a single one
             has been through neither, so both give the same.
         remainder: When the grid does not divide the map: "error" or "zero".
-        implementation: "auto", "einsum", "slices" or "xla".
+        implementation: "auto", "einsum", "slices", "xla" or "fused".
 
     Shapes:
         x: (B, H, W, C).

@@ -26,7 +26,8 @@ class HyperSeg(keras.Model):
 
     Args:
         preset: The architecture, a `Preset` or its `to_dict()`.
-        implementation: Of the dynamic convolution: "auto", "einsum", "slices", "xla".
+        implementation: Of the dynamic convolution: "auto", "einsum", "slices", "xla",
+            "fused".
         folded: Build the inference form without batch normalization; see `fold`.
         metadata: JSON-able facts that travel with the model, such as its classes.
 
@@ -59,30 +60,13 @@ class HyperSeg(keras.Model):
                 folded,
             )(head)
         signal = _pool(signal, preset.patch_size)
-        level_layouts, head_layouts = decoder_layout(preset)
-        weights = [
-            WeightHead(
-                layout.units,
-                layout.groups,
-                layout.offset,
-                layout.channels,
-                layout.fan_ins,
-                name=f"weights_{i}",
-            )(signal)
-            for i, layout in enumerate(head_layouts)
-        ]
         maps = (x, *features)
         if preset.dynamic:
-            outputs = _decode(
-                preset, level_layouts, maps, weights, implementation, folded
-            )
+            weights, outputs = _decode(preset, maps, signal, implementation, folded)
         else:
-            decoder = static_decoder.build(
-                level_layouts, maps, signal, preset.positions, folded
-            )
-            outputs = decoder([*maps, signal])
+            weights, outputs = [], static_decoder.build(preset, maps, signal, folded)
         logits = outputs[-1]
-        if level_layouts[-1].feature == 1:
+        if len(outputs) == len(features):
             logits = Upsample(name="upsample")(logits)
         logits = CropToImage(dtype="float32", name="logits")([logits, images])
         super().__init__(images, logits, **{"name": preset.name, **kwargs})
@@ -219,9 +203,21 @@ def _pool(signal, patch_size):
     return signal
 
 
-def _decode(preset, level_layouts, maps, weights, implementation, folded):
-    """Outputs of all levels, computed with the generated weights."""
-    outputs = []
+def _decode(preset, maps, signal, implementation, folded):
+    """Generated weights of all heads, and the outputs of all levels."""
+    level_layouts, head_layouts = decoder_layout(preset)
+    heads = [
+        WeightHead(
+            layout.units,
+            layout.groups,
+            layout.offset,
+            layout.channels,
+            layout.fan_ins,
+            name=f"weights_{i}",
+        )
+        for i, layout in enumerate(head_layouts)
+    ]
+    weights, outputs = [head(signal) for head in heads], []
     for i, layout in enumerate(level_layouts):
         level = Level(
             layout.filters,
@@ -234,9 +230,10 @@ def _decode(preset, level_layouts, maps, weights, implementation, folded):
             implementation=implementation,
             name=f"level_{i}",
         )
+        level.head = heads[layout.head]
         inputs = [maps[layout.feature], *outputs[-1:], weights[layout.head]]
-        outputs.append(level(inputs))
-    return outputs
+        outputs.append(level(inputs, signal=signal))
+    return weights, outputs
 
 
 @keras.saving.register_keras_serializable("hyperseg_tf")

@@ -9,22 +9,23 @@ from keras import layers
 
 from hyperseg_tf.conv_norm import conv_norm, depthwise_norm
 from hyperseg_tf.decoder import fuse
+from hyperseg_tf.layout import decoder_layout
 from hyperseg_tf.ops import patches
 
 
-def build(level_layouts, maps, signal, positions=True, folded=False) -> keras.Model:
-    """Build the decoder.
+def build(preset, maps, signal, folded=False) -> list:
+    """Wire the decoder as one model named "decoder".
 
     Args:
-        level_layouts: Levels of `layout.decoder_layout`, coarse to fine.
+        preset: With `dynamic=False`.
         maps: The image and F1..F5, symbolic: (B, H, W, C) each.
         signal: (B, h, w, C), beside F5 at level 0.
-        positions: Concatenate coordinates at every level.
         folded: Build convolutions with a bias in place of batch normalization.
 
     Returns:
-        keras.Model: `[*maps, signal]` -> the output of every level, coarse to fine.
+        The output of every level, coarse to fine.
     """
+    level_layouts, _ = decoder_layout(preset)
     inputs = [keras.Input(x.shape[1:], name=f"map_{i}") for i, x in enumerate(maps)]
     inputs.append(keras.Input(signal.shape[1:], name="signal"))
     outputs = []
@@ -33,9 +34,9 @@ def build(level_layouts, maps, signal, positions=True, folded=False) -> keras.Mo
         feature = inputs[layout.feature]
         if i == 0:
             feature = layers.Concatenate(name=f"{name}_signal")([feature, inputs[-1]])
-        x = Fuse(positions, name=f"{name}_fuse")([feature, *outputs[-1:]])
+        x = Fuse(preset.positions, name=f"{name}_fuse")([feature, *outputs[-1:]])
         outputs.append(_block(x, layout, name, folded))
-    return keras.Model(inputs, outputs, name="decoder")
+    return keras.Model(inputs, outputs, name="decoder")([*maps, signal])
 
 
 def _block(x, layout, name, folded):

@@ -9,7 +9,7 @@ from hyperseg_tf.weight_head import WeightHead
 from tests.golden import arrays
 from tests.layouts import OPERATION, nchw, nhwc
 
-IMPLEMENTATIONS = ("einsum", "slices", "xla")
+IMPLEMENTATIONS = ("einsum", "slices", "xla", "fused")
 HALOS = {"hyperseg_v1_0": "patch", "hyperseg_v0_1": "neighbour"}
 NORM = ("weight", "bias", "running_mean", "running_var")
 

@@ -9,7 +9,7 @@ from hyperseg_tf import DPWConv
 from tests.golden import arrays
 from tests.layouts import OPERATION, nchw, nhwc
 
-IMPLEMENTATIONS = ("einsum", "slices", "xla")
+IMPLEMENTATIONS = ("einsum", "slices", "xla", "fused")
 
 
 def _forward_and_gradients(layer, x, weights, factors):

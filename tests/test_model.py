@@ -21,12 +21,12 @@ MODELS = {
 # einsum, the specification, on all; the others on one each, the rest is slow.
 RUNS = [
     *((name, "einsum") for name in MODELS),
-    ("camvid_hyperseg_s", "xla"),
+    ("camvid_hyperseg_s", "fused"),
     ("vocsbd_hyperseg_l", "slices"),
 ]
 REST = [
     (name, implementation)
-    for implementation in ("xla", "slices")
+    for implementation in ("xla", "fused", "slices")
     for name in MODELS
     if (name, implementation) not in RUNS
 ]
@@ -102,7 +102,7 @@ def test_every_tensor_matches_the_reference(reference_model, name, implementatio
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("implementation", ["einsum", "xla"])
+@pytest.mark.parametrize("implementation", ["einsum", "xla", "fused"])
 @pytest.mark.parametrize("name", MODELS)
 def test_saved_models_match_the_reference_in_graphs(
     reference_model, name, implementation, tmp_path
@@ -152,7 +152,7 @@ def tiny():
     return hyperseg_tf.HyperSeg.from_preset("hyperseg_tiny", num_classes=5)
 
 
-@pytest.mark.parametrize("implementation", ["einsum", "slices", "xla"])
+@pytest.mark.parametrize("implementation", ["einsum", "slices", "xla", "fused"])
 @pytest.mark.parametrize("shape", [(1, 32, 32), (3, 64, 33), (2, 97, 131)])
 def test_any_size_from_32_and_any_batch_work(tiny, implementation, shape):
     model = tiny.with_implementation(implementation)

@@ -1,14 +1,23 @@
-"""Which implementation of the dynamic convolution runs, decided in one place."""
+"""Which implementation of the dynamic convolution runs, decided in one place.
 
+"auto" takes the fastest that is right for the place and says once which and why. The
+environment variable HYPERSEG_TF_IMPLEMENTATION overrides "auto" for the whole process;
+a model or a layer that names an implementation keeps it.
+"""
+
+import functools
 import importlib
+import logging
 import os
 
 import keras
 
 from hyperseg_tf.ops import einsum, slices
 
-IMPLEMENTATIONS = ("auto", "einsum", "slices", "xla")
+IMPLEMENTATIONS = ("auto", "einsum", "slices", "xla", "fused")
 ENVIRONMENT = "HYPERSEG_TF_IMPLEMENTATION"
+
+_log = logging.getLogger("hyperseg_tf")
 
 
 def check(name: str) -> str:
@@ -20,20 +29,69 @@ def check(name: str) -> str:
     return name
 
 
-def resolve(name: str) -> str:
-    """Turn "auto" into the fastest implementation of this backend.
+def resolve(name: str, training: bool = False) -> str:
+    """Turn "auto" into the fastest implementation of this backend and place.
 
-    The environment variable HYPERSEG_TF_IMPLEMENTATION overrides "auto" alone.
+    Args:
+        name: One of `IMPLEMENTATIONS`.
+        training: Whether gradients of a whole level are needed; no fused kernel has
+            them, XLA is the fastest then.
+
+    Raises:
+        ValueError: The name is unknown.
+        RuntimeError: "fused" was asked for and cannot be had.
     """
-    if check(name) == "auto":
-        name = check(os.environ.get(ENVIRONMENT, "auto"))
-    if name == "auto":
-        name = "xla" if keras.backend.backend() == "tensorflow" else "slices"
-    return name
+    asked = check(name)
+    if asked == "auto":
+        asked = check(os.environ.get(ENVIRONMENT, "auto"))
+    if asked == "auto":
+        return _fastest(training)
+    if asked == "fused":
+        reason = _no_fused()
+        if reason:
+            raise RuntimeError(
+                f"the fused kernels are not available: {reason} "
+                "implementation='auto' takes the next fastest."
+            )
+    return asked
+
+
+def _fastest(training):
+    if keras.backend.backend() != "tensorflow":
+        chosen, reason = "slices", f"the {keras.backend.backend()} backend compiles it"
+    elif training:
+        chosen, reason = "xla", ""
+    else:
+        reason = _no_fused()
+        chosen = "xla" if reason else "fused"
+    _say(chosen, training, reason)
+    return chosen
+
+
+def _no_fused() -> str:
+    """Why the fused kernels cannot run here, "" if they can."""
+    if keras.backend.backend() != "tensorflow":
+        return f"they are TensorFlow's, the backend is {keras.backend.backend()}."
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return "they are built for the CPU, and there is a GPU."
+    return importlib.import_module("hyperseg_tf.ops.fused").unavailable() or ""
+
+
+@functools.cache
+def _say(chosen, training, reason):
+    place = "training" if training else "inference"
+    because = f"; no faster one: {reason}" if reason else ""
+    level = logging.WARNING if reason and chosen == "xla" else logging.INFO
+    _log.log(level, "dynamic convolutions run as %r in %s%s", chosen, place, because)
 
 
 def primitives(name: str):
-    """The module with convolve, pointwise and depthwise of a resolved name."""
+    """The module with convolve, pointwise and depthwise of a resolved name.
+
+    "fused" has none: it is one kernel for all of them.
+    """
     if name == "xla" and keras.backend.backend() == "tensorflow":
         return importlib.import_module("hyperseg_tf.ops.xla")
     return einsum if name == "einsum" else slices

@@ -1,0 +1,176 @@
+"""The custom ops as functions of tensors: one block, or one convolution, in one kernel.
+
+TensorFlow only. See `docs/dpwconv.md` for what the kernels do and why.
+"""
+
+import functools
+
+import tensorflow as tf
+
+from hyperseg_tf.ops import build
+
+
+@functools.cache
+def unavailable() -> str | None:
+    """Why the ops cannot be used here, None if they can; builds them on first use."""
+    try:
+        build.load()
+    except build.KernelsUnavailable as error:
+        return str(error)
+    return None
+
+
+def conv(x, weights, filters: int, kernel_size: int, groups: int, padding: str):
+    """Dynamic patch-wise convolution (Eq. 8); see `dpw_conv.dynamic_patch_conv`.
+
+    Args:
+        x: (B, H, W, C) float32, bfloat16 or float16.
+        weights: (B, h, w, P) of the same type; h and w divide H and W.
+        filters: Output channels O.
+        kernel_size: Odd side of the kernels.
+        groups: Channel groups.
+        padding: What lies outside the map.
+
+    Returns:
+        (B, H, W, O). Differentiable once with respect to x and weights.
+
+    Raises:
+        tf.errors.InvalidArgumentError: The sizes do not fit each other.
+    """
+    options = {
+        "filters": filters,
+        "kernel_size": kernel_size,
+        "groups": groups,
+        "padding": padding,
+    }
+    ops = build.load()
+
+    @tf.custom_gradient
+    def run(x, weights):
+        def gradient(upstream):
+            return ops.dpw_conv_grad(x=x, weights=weights, gradient=upstream, **options)
+
+        return ops.dpw_conv(x=x, weights=weights, **options), gradient
+
+    return run(tf.convert_to_tensor(x), tf.convert_to_tensor(weights))
+
+
+def block(
+    feature,
+    previous,
+    signal,
+    head,
+    shifts,
+    *,
+    filters: int,
+    hidden: int,
+    kernel_size: int,
+    groups: int = 0,
+    offset: int = 0,
+    start: int = 0,
+    positions: bool = True,
+    halo: str = "patch",
+    padding: str = "reflect",
+):
+    """A decoder level for inference, from the signal to its output.
+
+    Args:
+        feature: (B, H, W, C).
+        previous: (B, H/2, W/2, C') or None.
+        signal: (B, h, w, S); the weights themselves without `head`.
+        head: (depth, units), the kernel of a `WeightHead`, or None.
+        shifts: Per convolution (channels,), added behind it.
+        filters: Output channels.
+        hidden: Hidden channels of the inverted residual; 0 for a pointwise level.
+        kernel_size: Side of the depthwise kernel, 1 for a pointwise level.
+        groups: Groups of the weight head, 0 without.
+        offset: First channel of the signal that it reads.
+        start: First of this level's weights among its units.
+        positions: Concatenate coordinates first.
+        halo: "patch" or "neighbour"; see `Preset.halo`.
+        padding: What lies outside the map.
+
+    Returns:
+        (B, H, W, filters). The gradient runs the plain formulation again: correct, but
+        no faster than that.
+
+    Raises:
+        tf.errors.InvalidArgumentError: The sizes do not fit each other.
+    """
+    dtype = feature.dtype
+    if previous is None:
+        previous = tf.zeros((0, 0, 0, 0), dtype)
+    if head is None:
+        head = tf.zeros((0, 0), dtype)
+    shifts = [tf.cast(tf.convert_to_tensor(shift), dtype) for shift in shifts]
+    none = tf.zeros((0,), dtype)
+    first, second, last = shifts if hidden else (none, none, *shifts)
+    return build.load().dpw_block(
+        feature=feature,
+        previous=previous,
+        signal=tf.cast(signal, dtype),
+        head=tf.cast(tf.convert_to_tensor(head), dtype),
+        shift1=first,
+        shift2=second,
+        shift3=last,
+        filters=filters,
+        hidden=hidden,
+        kernel_size=kernel_size,
+        groups=groups,
+        offset=offset,
+        start=start,
+        positions=positions,
+        halo=halo,
+        padding=padding,
+    )
+
+
+@tf.RegisterGradient("DpwBlock")
+def _block_gradient(op, upstream):
+    """Gradients of all inputs, by way of the plain formulation."""
+    inputs = [tf.convert_to_tensor(value) for value in op.inputs]
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        y = _plain_block(op, *inputs)
+    return tape.gradient(y, inputs, upstream, unconnected_gradients="zero")
+
+
+def _plain_block(op, feature, previous, signal, head, *shifts):
+    from hyperseg_tf.decoder import Block
+
+    def option(name):
+        value = op.get_attr(name)
+        return value.decode() if isinstance(value, bytes) else value
+
+    previous = previous if previous.shape[-1] else None
+    channels = feature.shape[-1] + (previous.shape[-1] if previous is not None else 0)
+    channels += 2 * option("positions")
+    filters, hidden = option("filters"), option("hidden")
+    kernel_size, groups = option("kernel_size"), option("groups")
+    if groups:
+        depth, units = head.shape
+        cells = tf.shape(signal)[:3]
+        read = signal[..., option("offset") : option("offset") + groups * depth]
+        slices = tf.reshape(read, tf.concat([cells, (groups, depth)], 0))
+        by_group = tf.reshape(head, (depth, groups, units // groups))
+        weights = tf.einsum("bhwgd,dgu->bhwgu", slices, by_group)
+        weights = tf.reshape(weights, tf.concat([cells, (units,)], 0))
+    else:
+        weights = signal
+    used = filters * channels
+    if hidden:
+        used = hidden * (channels + kernel_size**2 + filters)
+    block = Block(
+        filters,
+        kernel_size,
+        hidden // channels,
+        option("halo"),
+        option("padding"),
+        option("positions"),
+        0.0,
+        "slices",
+    )
+    start = option("start")
+    norms = [(shift,) for shift in (shifts if hidden else shifts[2:])]
+    y, _ = block(feature, previous, weights[..., start : start + used], norms, False)
+    return y
