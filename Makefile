@@ -5,8 +5,10 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 DEMO ?= demo
 WORKERS ?= 2
+CASES ?= 20000
+SEED ?= 0
 
-.PHONY: demo test test-slow ops bench bench-quick lint format clean
+.PHONY: demo test test-slow ops fuzz bench bench-quick lint format clean
 .DEFAULT_GOAL := demo
 
 # The stamps are newer than what they were made from, so nothing is installed twice.
@@ -56,6 +58,11 @@ format: .venv/test
 # The custom ops; they are also built on first use.
 ops: .venv/core
 	$(BIN)/python -m hyperseg_tf.ops.build
+
+# 20,000 random and hostile cases per instruction set under the address and undefined
+# behaviour sanitizers; SEED=1 draws others. A part of it is in `make test`.
+fuzz: .venv/test
+	$(BIN)/python -m tests.fuzz_kernels --cases $(CASES) --seed $(SEED)
 
 bench: .venv/test
 	$(BIN)/python -m benchmarks.network_cpu
