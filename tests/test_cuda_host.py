@@ -117,3 +117,13 @@ def test_nvcc_compiles_all_architectures_without_a_warning(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert not done.stderr
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_gpu_ops_compile_against_the_headers_of_a_cpu_wheel(tmp_path):
+    source = build.SOURCES / "tf_gpu.cc"
+    target = ("-fsyntax-only", "-Wno-deprecated-declarations")
+    subprocess.run(
+        [COMPILER, *build._COMMON, *build._tensorflow(), *target, source], check=True
+    )

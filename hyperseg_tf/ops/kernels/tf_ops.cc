@@ -3,12 +3,12 @@
 #include <string>
 
 #include "kernels.h"
-#include "shapes.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
 #include "tensorflow/core/util/work_sharder.h"
+#include "tf_shapes.h"
 
 namespace hyperseg {
 namespace {
@@ -16,42 +16,8 @@ namespace {
 using tensorflow::DT_BFLOAT16;
 using tensorflow::DT_FLOAT;
 using tensorflow::DT_HALF;
-using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
-using tensorflow::Tensor;
-using tensorflow::TensorShape;
-using tensorflow::errors::InvalidArgument;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
-
-// TensorFlow's type of a map -> the kernels'.
-template <typename T>
-struct Stored;
-template <>
-struct Stored<float> {
-  using Type = float;
-};
-template <>
-struct Stored<Eigen::bfloat16> {
-  using Type = dpw::Bfloat16;
-};
-template <>
-struct Stored<Eigen::half> {
-  using Type = dpw::Half;
-};
-
-template <typename T>
-const typename Stored<T>::Type* data(const Tensor& tensor) {
-  if (!tensor.NumElements()) return nullptr;
-  return reinterpret_cast<const typename Stored<T>::Type*>(tensor.flat<T>().data());
-}
-
-template <typename T>
-typename Stored<T>::Type* data(Tensor* tensor) {
-  if (!tensor || !tensor->NumElements()) return nullptr;
-  return reinterpret_cast<typename Stored<T>::Type*>(tensor->flat<T>().data());
-}
 
 // Runs `work(begin, end)` on all threads of the device.
 template <typename Work>
@@ -61,74 +27,21 @@ void share(OpKernelContext* context, int64_t pieces, int64_t cost, Work work) {
   tensorflow::Shard(workers.num_threads, workers.workers, pieces, cost, work);
 }
 
-bool is_map(OpKernelContext* context, const Tensor& tensor, const char* name) {
-  if (tensor.dims() == 4) return true;
-  context->CtxFailure(InvalidArgument(name, " must have 4 dimensions: got shape ",
-                                      tensor.shape().DebugString(), "."));
-  return false;
+int64_t patches(const dpw::ConvShape& s) { return s.batch * s.rows * s.columns; }
+
+// Multiply-adds of a patch, at about four a cycle.
+int64_t cost(const dpw::ConvShape& s) {
+  return 1 + s.patch_height() * s.patch_width() * s.weights / 4;
 }
 
 template <typename T>
-class DpwConvBase : public OpKernel {
+class DpwConv : public DpwConvBase {
  public:
-  explicit DpwConvBase(OpKernelConstruction* context) : OpKernel(context) {
-    int filters, kernel, groups;
-    std::string padding;
-    OP_REQUIRES_OK(context, context->GetAttr("filters", &filters));
-    OP_REQUIRES_OK(context, context->GetAttr("kernel_size", &kernel));
-    OP_REQUIRES_OK(context, context->GetAttr("groups", &groups));
-    OP_REQUIRES_OK(context, context->GetAttr("padding", &padding));
-    OP_REQUIRES(context, dpw::parse_padding(padding, &options_.padding),
-                InvalidArgument("padding is unknown: got ", padding, "."));
-    options_.filters = filters;
-    options_.kernel = kernel;
-    options_.groups = groups;
-  }
-
- protected:
-  // False after an error was reported.
-  bool shape(OpKernelContext* context, dpw::ConvShape* shape) const {
-    const Tensor &x = context->input(0), &weights = context->input(1);
-    if (!is_map(context, x, "x") || !is_map(context, weights, "weights")) return false;
-    *shape = options_;
-    shape->batch = x.dim_size(0);
-    shape->height = x.dim_size(1);
-    shape->width = x.dim_size(2);
-    shape->channels = x.dim_size(3);
-    shape->rows = weights.dim_size(1);
-    shape->columns = weights.dim_size(2);
-    shape->weights = weights.dim_size(3);
-    std::string wrong = dpw::check(*shape);
-    if (wrong.empty() && weights.dim_size(0) != shape->batch) {
-      wrong = "x and weights must have the same batch: got " +
-              std::to_string(shape->batch) + " and " +
-              std::to_string(weights.dim_size(0)) + ".";
-    }
-    if (wrong.empty()) return true;
-    context->CtxFailure(InvalidArgument(wrong));
-    return false;
-  }
-
-  static int64_t patches(const dpw::ConvShape& s) {
-    return s.batch * s.rows * s.columns;
-  }
-
-  // Multiply-adds of a patch, at about four a cycle.
-  static int64_t cost(const dpw::ConvShape& s) {
-    return 1 + s.patch_height() * s.patch_width() * s.weights / 4;
-  }
-
-  dpw::ConvShape options_;
-};
-
-template <typename T>
-class DpwConv : public DpwConvBase<T> {
- public:
-  using DpwConvBase<T>::DpwConvBase;
+  using DpwConvBase::DpwConvBase;
 
   void Compute(OpKernelContext* context) override {
     dpw::ConvShape s;
-    if (!this->shape(context, &s)) return;
+    if (!shape(context, &s)) return;
     Tensor* output = nullptr;
     OP_REQUIRES_OK(context,
                    context->allocate_output(
@@ -139,25 +52,20 @@ class DpwConv : public DpwConvBase<T> {
     pointers.weights = data<T>(context->input(1));
     pointers.output = data<T>(output);
     const auto& kernels = dpw::kernels().conv(typename Stored<T>::Type{});
-    share(context, this->patches(s), this->cost(s),
+    share(context, patches(s), cost(s),
           [&](int64_t begin, int64_t end) { kernels.run(s, pointers, begin, end); });
   }
 };
 
 template <typename T>
-class DpwConvGrad : public DpwConvBase<T> {
+class DpwConvGrad : public DpwConvBase {
  public:
-  using DpwConvBase<T>::DpwConvBase;
+  using DpwConvBase::DpwConvBase;
 
   void Compute(OpKernelContext* context) override {
     dpw::ConvShape s;
-    if (!this->shape(context, &s)) return;
-    const Tensor& upstream = context->input(2);
-    const TensorShape expected({s.batch, s.height, s.width, s.filters});
-    OP_REQUIRES(context, upstream.shape() == expected,
-                InvalidArgument("the gradient must have the output's shape ",
-                                expected.DebugString(), ": got ",
-                                upstream.shape().DebugString(), "."));
+    if (!shape(context, &s)) return;
+    if (!shape_of_gradient(context, s)) return;
     Tensor *x_gradient = nullptr, *weights_gradient = nullptr;
     OP_REQUIRES_OK(context, context->allocate_output(0, context->input(0).shape(),
                                                      &x_gradient));
@@ -166,45 +74,24 @@ class DpwConvGrad : public DpwConvBase<T> {
     dpw::ConvPointers<typename Stored<T>::Type> pointers{};
     pointers.x = data<T>(context->input(0));
     pointers.weights = data<T>(context->input(1));
-    pointers.upstream = data<T>(upstream);
+    pointers.upstream = data<T>(context->input(2));
     pointers.x_gradient = data<T>(x_gradient);
     pointers.weights_gradient = data<T>(weights_gradient);
     const auto& kernels = dpw::kernels().conv(typename Stored<T>::Type{});
-    share(context, s.batch * s.rows, this->cost(s) * s.columns,
+    share(context, s.batch * s.rows, cost(s) * s.columns,
           [&](int64_t begin, int64_t end) {
             kernels.x_gradient(s, pointers, begin, end);
           });
-    share(context, this->patches(s), this->cost(s), [&](int64_t begin, int64_t end) {
+    share(context, patches(s), cost(s), [&](int64_t begin, int64_t end) {
       kernels.weights_gradient(s, pointers, begin, end);
     });
   }
 };
 
 template <typename T>
-class DpwBlock : public OpKernel {
+class DpwBlock : public DpwBlockBase {
  public:
-  explicit DpwBlock(OpKernelConstruction* context) : OpKernel(context) {
-    int filters, hidden, kernel, groups, offset, start;
-    std::string padding, halo;
-    OP_REQUIRES_OK(context, context->GetAttr("filters", &filters));
-    OP_REQUIRES_OK(context, context->GetAttr("hidden", &hidden));
-    OP_REQUIRES_OK(context, context->GetAttr("kernel_size", &kernel));
-    OP_REQUIRES_OK(context, context->GetAttr("groups", &groups));
-    OP_REQUIRES_OK(context, context->GetAttr("offset", &offset));
-    OP_REQUIRES_OK(context, context->GetAttr("start", &start));
-    OP_REQUIRES_OK(context, context->GetAttr("positions", &options_.positions));
-    OP_REQUIRES_OK(context, context->GetAttr("padding", &padding));
-    OP_REQUIRES_OK(context, context->GetAttr("halo", &halo));
-    OP_REQUIRES(context, dpw::parse_padding(padding, &options_.padding),
-                InvalidArgument("padding is unknown: got ", padding, "."));
-    options_.neighbour = hidden && halo == "neighbour";
-    options_.filters = filters;
-    options_.hidden = hidden;
-    options_.kernel = kernel;
-    options_.groups = groups;
-    options_.offset = offset;
-    options_.start = start;
-  }
+  using DpwBlockBase::DpwBlockBase;
 
   void Compute(OpKernelContext* context) override {
     dpw::BlockShape s;
@@ -249,60 +136,6 @@ class DpwBlock : public OpKernel {
             kernels.run(s, pointers, head, all, begin, end);
           });
   }
-
- private:
-  bool shape(OpKernelContext* context, dpw::BlockShape* shape) const {
-    static const char* kNames[] = {"feature", "previous", "signal"};
-    for (int i = 0; i < 3; ++i) {
-      if (!is_map(context, context->input(i), kNames[i])) return false;
-    }
-    const Tensor &feature = context->input(0), &previous = context->input(1);
-    const Tensor &signal = context->input(2), &head = context->input(3);
-    *shape = options_;
-    shape->batch = feature.dim_size(0);
-    shape->height = feature.dim_size(1);
-    shape->width = feature.dim_size(2);
-    shape->feature_channels = feature.dim_size(3);
-    shape->previous_channels = previous.dim_size(3);
-    shape->rows = signal.dim_size(1);
-    shape->columns = signal.dim_size(2);
-    shape->signal_channels = signal.dim_size(3);
-    std::string wrong;
-    if (head.dims() != 2) {
-      wrong = "head must have 2 dimensions: got shape " + head.shape().DebugString();
-    } else if (options_.groups == 0) {
-      shape->units = shape->signal_channels;
-    } else {
-      shape->depth = head.dim_size(0);
-      shape->units = head.dim_size(1);
-    }
-    if (wrong.empty()) wrong = dpw::check(*shape);
-    if (wrong.empty() && signal.dim_size(0) != shape->batch) {
-      wrong = "feature and signal must have the same batch: got " +
-              std::to_string(shape->batch) + " and " +
-              std::to_string(signal.dim_size(0)) + ".";
-    }
-    if (wrong.empty() && shape->previous_channels &&
-        previous.shape() != TensorShape({shape->batch, shape->height / 2,
-                                         shape->width / 2, shape->previous_channels})) {
-      wrong = "previous must have half the size of the feature: got " +
-              previous.shape().DebugString() + " for " + feature.shape().DebugString();
-    }
-    const int64_t lengths[] = {shape->hidden, shape->hidden, shape->filters};
-    for (int i = 0; wrong.empty() && i < 3; ++i) {
-      const Tensor& shift = context->input(4 + i);
-      if (shift.dims() != 1 || shift.dim_size(0) != lengths[i]) {
-        wrong = "shift" + std::to_string(i + 1) + " must have " +
-                std::to_string(lengths[i]) + " values: got shape " +
-                shift.shape().DebugString();
-      }
-    }
-    if (wrong.empty()) return true;
-    context->CtxFailure(InvalidArgument(wrong));
-    return false;
-  }
-
-  dpw::BlockShape options_;
 };
 
 // (B, H, W, *) of an input with another number of channels; what is unknown stays so.
