@@ -2,9 +2,8 @@
 // TensorFlow's own stream, without waiting for it.
 //
 // All it needs of the GPU is the raw stream, which TensorFlow's Stream tells: no header
-// of CUDA, neither GOOGLE_CUDA nor EIGEN_USE_GPU. The headers of TensorFlow's CPU wheel
-// suffice therefore; with both defined, and the CUDA toolkit's headers found, it compiles
-// all the same.
+// of CUDA, neither GOOGLE_CUDA nor EIGEN_USE_GPU. So the headers of TensorFlow's CPU
+// wheel suffice; with both defined and the headers of the CUDA toolkit it compiles, too.
 #include "cuda.h"
 
 #include "tensorflow/core/framework/op.h"
