@@ -3,7 +3,7 @@
 //
 // All it needs of the GPU is the raw stream, which TensorFlow's Stream tells: no header
 // of CUDA, neither GOOGLE_CUDA nor EIGEN_USE_GPU. So the headers of TensorFlow's CPU
-// wheel suffice; with both defined and the headers of the CUDA toolkit it compiles, too.
+// wheel suffice; with both defined, and the CUDA toolkit's headers, it compiles, too.
 #include "cuda.h"
 
 #include "tensorflow/core/framework/op.h"
