@@ -10,6 +10,7 @@ from hyperseg_tf import export
 from hyperseg_tf.errors import UserError
 from hyperseg_tf.export import saved_model, verify
 from hyperseg_tf.segmenter import normalise
+from tests.calibrated import calibrate, pictures
 
 
 @pytest.fixture(scope="module")
@@ -230,3 +231,27 @@ def test_a_missing_model_is_named(tmp_path):
 def test_naming_the_formats_needs_no_tensorflow():
     code = "import sys, hyperseg_tf.export; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dynamic": False, "weight_groups": ()},
+        {"backbone": "pspnet18"},
+        {"patch_size": None, "context_levels": 0},
+        {"patch_size": 64, "positions": False},
+    ],
+    ids=["without_dpwconv", "pspnet18", "one_patch", "coarse_grid"],
+)
+def test_every_kind_of_network_exports(changes, tmp_path):
+    """Writing verifies each endpoint, so that it appears is the test."""
+    from hyperseg_tf import HyperSeg
+
+    model = HyperSeg.from_preset("hyperseg_tiny", num_classes=3, **changes)
+    calibrate(model, pictures(4, 64, 128))
+    model.set_metadata({"classes": list(NAMES), "colours": [[0, 0, 0]] * 3})
+    out = tmp_path / "export"
+    assert export.write(model, "saved_model", out) == out
+    graph = (out / "saved_model.pb").read_bytes()
+    assert b"DpwBlock" not in graph and b"DpwConv" not in graph
