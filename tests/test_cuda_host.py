@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,16 @@ def test_gpu_ops_compile_against_the_headers_of_a_cpu_wheel(tmp_path):
     subprocess.run(
         [COMPILER, *build._COMMON, *build._tensorflow(), *target, source], check=True
     )
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_kernels_equal_the_numpy_specification():
+    program = Path(__file__).parents[1] / "benchmarks/gpu/kernels.py"
+    done = subprocess.run(
+        [sys.executable, program, "--check-only", "--cases", "60"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "120 shapes equal the reference, twice the same bits" in done.stdout

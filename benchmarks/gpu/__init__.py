@@ -1,0 +1,1 @@
+"""Checks and measurements on a GPU; each program prints its table last."""
