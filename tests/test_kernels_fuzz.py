@@ -20,11 +20,9 @@ def fuzz(capfd, *options):
 
 
 def test_kernels_equal_the_reference_on_random_and_hostile_shapes(capfd):
-    out = fuzz(capfd, "--cases", "300", "--seed", "1")
-    total = out.splitlines()[-1]
-    sets = int(total.split()[1])
-    assert f" {300 * sets} cases, " in total
-    assert sets >= 1 and "portable: 300 cases" in out
+    # The other instruction sets take twice the time to compile: the slow test has them.
+    out = fuzz(capfd, "--cases", "400", "--seed", "1", "--isa", "portable")
+    assert "total: 1 instruction sets, 400 cases, " in out
 
 
 def test_a_case_can_be_repeated_alone(capfd):

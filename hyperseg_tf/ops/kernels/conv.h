@@ -14,6 +14,11 @@
 #include "scratch.h"
 #include "simd.h"
 
+// The fuzzer makes it small, to have the parts of a row without a wide row.
+#ifndef DPW_COLUMN_FLOATS
+#define DPW_COLUMN_FLOATS (64 * 1024)
+#endif
+
 namespace dpw {
 namespace DPW_ISA {
 
@@ -35,14 +40,14 @@ class Conv {
   void run(int64_t begin, int64_t end) const {
     if (depthwise_) return run_depthwise(begin, end);
     const int64_t lanes = padded_lanes(group_filters_), inner = taps_ * depth_;
+    const int64_t most = at_once(patch_width_, inner);
     Scratch scratch(Scratch::round(padded_height_ * padded_width_ * s_.channels) +
                     Scratch::round(s_.groups * inner * lanes) +
-                    Scratch::round(patch_width_ * inner) +
-                    Scratch::round(patch_width_ * lanes));
+                    Scratch::round(most * inner) + Scratch::round(most * lanes));
     float* input = scratch.take(padded_height_ * padded_width_ * s_.channels);
     float* weights = scratch.take(s_.groups * inner * lanes);
-    float* columns = scratch.take(patch_width_ * inner);
-    float* outputs = scratch.take(patch_width_ * lanes);
+    float* columns = scratch.take(most * inner);
+    float* outputs = scratch.take(most * lanes);
     for (int64_t patch = begin; patch < end; ++patch) {
       const Place at = place(patch);
       gather_input(at, input, s_.channels);
@@ -57,16 +62,19 @@ class Conv {
       }
       clear_lanes(weights, s_.groups * inner, group_filters_, lanes);
       for (int64_t y = 0; y < patch_height_; ++y) {
-        T* to = p_.output + pixel(at.b, at.y + y, at.x) * s_.filters;
-        for (int64_t g = 0; g < s_.groups; ++g) {
-          im2col(input, y, g, columns);
-          product<Activation::kNone>(columns, inner, patch_width_, inner,
-                                     weights + g * inner * lanes, lanes, lanes,
-                                     nullptr, outputs, lanes);
-          for (int64_t x = 0; x < patch_width_; ++x) {
-            for (int64_t o = 0; o < group_filters_; ++o) {
-              to[x * s_.filters + g * group_filters_ + o] =
-                  from_float<T>(outputs[x * lanes + o]);
+        for (int64_t first = 0; first < patch_width_; first += most) {
+          const int64_t count = std::min(most, patch_width_ - first);
+          T* to = p_.output + pixel(at.b, at.y + y, at.x + first) * s_.filters;
+          for (int64_t g = 0; g < s_.groups; ++g) {
+            im2col(input, y, first, count, g, columns, inner);
+            product<Activation::kNone>(columns, inner, count, inner,
+                                       weights + g * inner * lanes, lanes, lanes,
+                                       nullptr, outputs, lanes);
+            for (int64_t x = 0; x < count; ++x) {
+              for (int64_t o = 0; o < group_filters_; ++o) {
+                to[x * s_.filters + g * group_filters_ + o] =
+                    from_float<T>(outputs[x * lanes + o]);
+              }
             }
           }
         }
@@ -86,12 +94,12 @@ class Conv {
     Scratch scratch(Scratch::round(patch_height_ * s_.width * s_.channels) +
                     Scratch::round(s_.kernel * wide * stride) +
                     Scratch::round(groups * inner * lanes) +
-                    Scratch::round(padded_width_ * inner) +
+                    Scratch::round(at_once(padded_width_, inner) * inner) +
                     Scratch::round(padded_width_ * lanes));
     float* band = scratch.take(patch_height_ * s_.width * s_.channels);
     float* upstream = scratch.take(s_.kernel * wide * stride);
     float* weights = scratch.take(groups * inner * lanes);
-    float* columns = scratch.take(padded_width_ * inner);
+    float* columns = scratch.take(at_once(padded_width_, inner) * inner);
     float* outputs = scratch.take(padded_width_ * lanes);
     for (int64_t piece = begin; piece < end; ++piece) {
       const int64_t b = piece / s_.rows, own = piece % s_.rows;
@@ -142,36 +150,40 @@ class Conv {
   void weights_gradient(int64_t begin, int64_t end) const {
     if (depthwise_) return weights_gradient_depthwise(begin, end);
     const int64_t inner = taps_ * depth_, lanes = padded_lanes(inner);
+    const int64_t most = at_once(patch_width_, lanes);
     Scratch scratch(Scratch::round(padded_height_ * padded_width_ * s_.channels) +
-                    Scratch::round(patch_width_ * lanes) +
-                    Scratch::round(group_filters_ * patch_width_) +
+                    Scratch::round(most * lanes) +
+                    Scratch::round(group_filters_ * most) +
                     Scratch::round(group_filters_ * lanes) +
                     Scratch::round(s_.filters * lanes));
     float* input = scratch.take(padded_height_ * padded_width_ * s_.channels);
-    float* columns = scratch.take(patch_width_ * lanes);
-    float* upstream = scratch.take(group_filters_ * patch_width_);
+    float* columns = scratch.take(most * lanes);
+    float* upstream = scratch.take(group_filters_ * most);
     float* row = scratch.take(group_filters_ * lanes);
     float* total = scratch.take(s_.filters * lanes);
-    std::fill_n(columns, patch_width_ * lanes, 0.0f);
+    std::fill_n(columns, most * lanes, 0.0f);
     for (int64_t patch = begin; patch < end; ++patch) {
       const Place at = place(patch);
       gather_input(at, input, s_.channels);
       std::fill_n(total, s_.filters * lanes, 0.0f);
       for (int64_t y = 0; y < patch_height_; ++y) {
-        const T* from = p_.upstream + pixel(at.b, at.y + y, at.x) * s_.filters;
-        for (int64_t g = 0; g < s_.groups; ++g) {
-          im2col(input, y, g, columns, lanes);
-          for (int64_t x = 0; x < patch_width_; ++x) {
-            for (int64_t o = 0; o < group_filters_; ++o) {
-              upstream[o * patch_width_ + x] =
-                  to_float(from[x * s_.filters + g * group_filters_ + o]);
+        for (int64_t first = 0; first < patch_width_; first += most) {
+          const int64_t count = std::min(most, patch_width_ - first);
+          const T* from =
+              p_.upstream + pixel(at.b, at.y + y, at.x + first) * s_.filters;
+          for (int64_t g = 0; g < s_.groups; ++g) {
+            im2col(input, y, first, count, g, columns, lanes);
+            for (int64_t x = 0; x < count; ++x) {
+              for (int64_t o = 0; o < group_filters_; ++o) {
+                upstream[o * count + x] =
+                    to_float(from[x * s_.filters + g * group_filters_ + o]);
+              }
             }
+            product<Activation::kNone>(upstream, count, group_filters_, count, columns,
+                                       lanes, lanes, nullptr, row, lanes);
+            float* sums = total + g * group_filters_ * lanes;
+            for (int64_t n = 0; n < group_filters_ * lanes; ++n) sums[n] += row[n];
           }
-          product<Activation::kNone>(upstream, patch_width_, group_filters_,
-                                     patch_width_, columns, lanes, lanes, nullptr, row,
-                                     lanes);
-          float* sums = total + g * group_filters_ * lanes;
-          for (int64_t n = 0; n < group_filters_ * lanes; ++n) sums[n] += row[n];
         }
       }
       T* to = p_.weights_gradient + patch * s_.weights;
@@ -222,13 +234,17 @@ class Conv {
     }
   }
 
-  // Row y of group g: (pw, taps * depth), taps first.
-  void im2col(const float* input, int64_t y, int64_t g, float* to,
-              int64_t stride = 0) const {
-    const int64_t inner = taps_ * depth_;
-    if (!stride) stride = inner;
-    for (int64_t x = 0; x < patch_width_; ++x) {
-      float* column = to + x * stride;
+  // Pixels of a row that are copied into columns together: what is copied would be a
+  // whole kernel per pixel, terabytes for a large one over a wide map.
+  static int64_t at_once(int64_t width, int64_t inner) {
+    return std::min(width, std::max<int64_t>(DPW_COLUMN_FLOATS / inner, 16));
+  }
+
+  // Pixels [first, first + count) of row y, group g: (count, taps * depth), taps first.
+  void im2col(const float* input, int64_t y, int64_t first, int64_t count, int64_t g,
+              float* to, int64_t stride) const {
+    for (int64_t x = first; x < first + count; ++x) {
+      float* column = to + (x - first) * stride;
       for (int64_t i = 0; i < s_.kernel; ++i) {
         for (int64_t j = 0; j < s_.kernel; ++j, column += depth_) {
           const float* from =
@@ -290,18 +306,22 @@ class Conv {
                                               s_.kernel, weights, nullptr, outputs);
     }
     const int64_t inner = taps_ * group_filters_;
-    for (int64_t x = 0; x < padded_width_; ++x) {
-      float* column = columns + x * inner;
-      for (int64_t i = 0; i < s_.kernel; ++i) {
-        for (int64_t j = 0; j < s_.kernel; ++j, column += group_filters_) {
-          const float* from =
-              upstream + (i * wide + x + j) * stride + g * group_filters_;
-          std::memcpy(column, from, group_filters_ * sizeof(float));
+    const int64_t most = at_once(padded_width_, inner);
+    for (int64_t first = 0; first < padded_width_; first += most) {
+      const int64_t count = std::min(most, padded_width_ - first);
+      for (int64_t x = 0; x < count; ++x) {
+        float* column = columns + x * inner;
+        for (int64_t i = 0; i < s_.kernel; ++i) {
+          for (int64_t j = 0; j < s_.kernel; ++j, column += group_filters_) {
+            const float* from =
+                upstream + (i * wide + first + x + j) * stride + g * group_filters_;
+            std::memcpy(column, from, group_filters_ * sizeof(float));
+          }
         }
       }
+      product<Activation::kNone>(columns, inner, count, inner, weights, lanes, lanes,
+                                 nullptr, outputs + first * lanes, lanes);
     }
-    product<Activation::kNone>(columns, inner, padded_width_, inner, weights, lanes,
-                               lanes, nullptr, outputs, lanes);
   }
 
   static bool all_finite(const float* values, int64_t count) {

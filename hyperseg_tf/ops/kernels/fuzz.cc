@@ -165,7 +165,9 @@ void poison(Random& random, std::initializer_list<Buffer<T>*> buffers) {
 template <typename T>
 std::vector<double> numbers(Buffer<T>& buffer) {
   std::vector<double> values;
-  for (int64_t i = 0; i < buffer.count(); ++i) values.push_back(plain(buffer.data()[i]));
+  for (int64_t i = 0; i < buffer.count(); ++i) {
+    values.push_back(plain(buffer.data()[i]));
+  }
   return values;
 }
 
@@ -174,10 +176,14 @@ template <typename Work>
 void share(Random& random, bool cut, int64_t pieces, Work work) {
   if (!cut) return work(int64_t{0}, pieces);
   std::vector<int64_t> places = {0, pieces};
-  for (int64_t n = random.from(0, 5); n > 0; --n) places.push_back(random.from(0, pieces));
+  for (int64_t n = random.from(0, 5); n > 0; --n) {
+    places.push_back(random.from(0, pieces));
+  }
   std::sort(places.begin(), places.end());
   std::vector<std::pair<int64_t, int64_t>> parts;
-  for (size_t i = 1; i < places.size(); ++i) parts.push_back({places[i - 1], places[i]});
+  for (size_t i = 1; i < places.size(); ++i) {
+    parts.push_back({places[i - 1], places[i]});
+  }
   for (size_t i = parts.size(); i > 1; --i) {
     std::swap(parts[i - 1], parts[random.from(0, static_cast<int64_t>(i) - 1)]);
   }
@@ -437,13 +443,12 @@ int fuzz_all(int argc, char** argv) {
     if (verbose) std::printf("%lld %s\n", static_cast<long long>(number),
                              current.what.c_str());
   }
+  const auto count = [](int64_t number) { return static_cast<long long>(number); };
   std::printf("%s: %lld cases, %lld valid (%lld of them too large to run), %lld "
               "refused, %lld comparisons, %lld undecided\n",
-              dpw::kernels().name, static_cast<long long>(cases),
-              static_cast<long long>(counts.valid), static_cast<long long>(counts.large),
-              static_cast<long long>(counts.refused),
-              static_cast<long long>(counts.comparisons),
-              static_cast<long long>(counts.unknown));
+              dpw::kernels().name, count(cases), count(counts.valid),
+              count(counts.large), count(counts.refused), count(counts.comparisons),
+              count(counts.unknown));
   return 0;
 }
 

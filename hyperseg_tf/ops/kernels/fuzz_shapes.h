@@ -35,7 +35,8 @@ class Random {
   }
 
   int64_t from(int64_t least, int64_t most) {
-    return least + static_cast<int64_t>(bits() % static_cast<uint64_t>(most - least + 1));
+    const uint64_t count = static_cast<uint64_t>(most - least) + 1;
+    return least + static_cast<int64_t>(bits() % count);
   }
 
   bool chance(int percent) { return from(0, 99) < percent; }
@@ -145,22 +146,27 @@ void draw_map(Random& random, Shape& s) {
   s.width = s.columns * random.size(31);
 }
 
-// The largest kernel up to this one that the padding allows.
+// The largest kernel up to this one that the padding allows. At times a halo about as
+// wide as the map, with weights to fit, so that no other rule is broken.
 template <typename Shape>
-void fit_kernel(Shape& s) {
+void fit_kernel(Random& random, Shape& s) {
   const int64_t least = std::min(s.height, s.width);
+  if (random.chance(3)) {
+    s.kernel = 2 * least + random.pick({-1, 1, 3});
+    return;
+  }
   const int64_t most = s.padding == Padding::kReflect    ? least - 1
                        : s.padding == Padding::kCircular ? least
                                                          : s.kernel;
   if (s.kernel / 2 > most) s.kernel = 2 * most + 1;
 }
 
-// A convolution that obeys the rules and is small enough to run.
+// A convolution that obeys the other rules and is small enough to run.
 inline ConvShape draw_conv(Random& random) {
   for (;;) {
     ConvShape s;
     draw_map(random, s);
-    fit_kernel(s);
+    fit_kernel(random, s);
     s.groups = random.chance(60) ? 1 : random.size(9);
     int64_t depth = random.size(70), filters = random.size(70);
     if (random.chance(25)) depth = filters = 1, s.groups = random.size(70);
@@ -184,8 +190,8 @@ inline BlockShape draw_block(Random& random) {
       if (s.height % 2 || s.width % 2) continue;
     }
     s.hidden = random.chance(35) ? 0 : random.size(40);
+    fit_kernel(random, s);
     if (!s.hidden) s.kernel = 1;
-    fit_kernel(s);
     s.neighbour = s.hidden && random.chance(50);
     s.filters = random.chance(40) ? s.channels() : random.size(40);
     s.start = random.chance(50) ? 0 : random.size(40);
