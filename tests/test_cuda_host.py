@@ -13,6 +13,9 @@ from hyperseg_tf.layout import decoder_layout
 from hyperseg_tf.ops import build
 from hyperseg_tf.presets import get
 
+# Compiling takes minutes: all of it is for `make test-slow`.
+pytestmark = pytest.mark.slow
+
 ARCHITECTURES = (70, 75, 80, 86, 89, 90)
 PUBLISHED = (
     "hyperseg_l_voc",
@@ -66,7 +69,6 @@ def test_host_build_equals_the_cpu_kernels(cuda_host, what, count):
 
 
 @needs_compiler
-@pytest.mark.slow
 @pytest.mark.parametrize("what", ["block", "conv"])
 def test_host_build_equals_the_cpu_kernels_in_two_thousand_cases(cuda_host, what):
     assert cuda_host(what, 2000, 2).startswith(f"{what}: 2000 shapes, ")
@@ -96,7 +98,6 @@ def nvcc():
     return shutil.which("nvcc") or (str(known) if known.exists() else None)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not nvcc(), reason="there is no nvcc")
 def test_nvcc_compiles_all_architectures_without_a_warning(tmp_path):
     listed = subprocess.run(
@@ -121,7 +122,6 @@ def test_nvcc_compiles_all_architectures_without_a_warning(tmp_path):
 
 
 @needs_compiler
-@pytest.mark.slow
 def test_gpu_ops_compile_against_the_headers_of_a_cpu_wheel(tmp_path):
     source = build.SOURCES / "tf_gpu.cc"
     target = ("-fsyntax-only", "-Wno-deprecated-declarations")
@@ -131,7 +131,6 @@ def test_gpu_ops_compile_against_the_headers_of_a_cpu_wheel(tmp_path):
 
 
 @needs_compiler
-@pytest.mark.slow
 def test_kernels_equal_the_numpy_specification():
     program = Path(__file__).parents[1] / "benchmarks/gpu/kernels.py"
     done = subprocess.run(

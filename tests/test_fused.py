@@ -72,9 +72,20 @@ def _run(case, x, weights, implementation):
     return y, *tape.gradient(total, [x, weights])
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True)
 @given(_convolutions())
 def test_convolution_and_gradients_are_those_of_the_specification(case):
+    _check_convolution(case)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(_convolutions())
+def test_many_convolutions_are_those_of_the_specification(case):
+    _check_convolution(case)
+
+
+def _check_convolution(case):
     x, weights = _tensors(case)
     for found, want in zip(
         _run(case, x, weights, "fused"), _run(case, x, weights, "slices"), strict=True
