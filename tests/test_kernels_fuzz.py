@@ -32,5 +32,6 @@ def test_a_case_can_be_repeated_alone(capfd):
 
 
 @pytest.mark.slow
-def test_kernels_equal_the_reference_in_twenty_thousand_cases(capfd):
-    assert "portable: 20000 cases" in fuzz(capfd, "--cases", "20000")
+def test_kernels_equal_the_reference_in_thousands_of_cases(capfd):
+    # `make fuzz` runs 20,000 for each instruction set.
+    assert "portable: 3000 cases" in fuzz(capfd, "--cases", "3000")
