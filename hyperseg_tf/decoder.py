@@ -4,10 +4,13 @@ A level is one pure function of tensors (`Block`), so that XLA can compile it wh
 every implementation runs the same code; the layer around it only holds variables.
 """
 
+import math
+
 import keras
 from keras import ops
 
 from hyperseg_tf.batch_norm import BatchNorm, normalise, normalise_batch
+from hyperseg_tf.layout import block_kernels
 from hyperseg_tf.ops import choice, patches, resize
 from hyperseg_tf.presets import HALOS
 
@@ -242,8 +245,11 @@ class Level(keras.layers.Layer):
     def build(self, inputs_shape, signal_shape=None):
         *maps, weights = inputs_shape
         channels = sum(shape[-1] for shape in maps) + (2 if self.positions else 0)
-        self.kernels = self._kernels(channels)
-        self.size = sum(_product(shape) for shape in self.kernels)
+        self.hidden = self.expand_ratio * channels if self.kernel_size > 1 else 0
+        self.kernels = block_kernels(
+            channels, self.hidden, self.filters, self.kernel_size
+        )
+        self.size = sum(math.prod(shape) for shape in self.kernels)
         if self.start + self.size > weights[-1]:
             raise ValueError(
                 f"{self.name} needs weights {self.start} to {self.start + self.size} "
@@ -260,16 +266,6 @@ class Level(keras.layers.Layer):
                 norm = BatchNorm(momentum=0.9, epsilon=1e-5, name=f"bn{i + 1}")
                 norm.build((None, None, None, filters))
                 self.norms.append(norm)
-
-    def _kernels(self, channels):
-        if self.kernel_size == 1:
-            return ((self.filters, channels),)
-        hidden = self.expand_ratio * channels
-        return (
-            (hidden, channels),
-            (hidden, self.kernel_size, self.kernel_size),
-            (self.filters, hidden),
-        )
 
     def call(self, inputs, signal=None, training=None):
         feature, *previous, weights = inputs
@@ -335,7 +331,6 @@ class Level(keras.layers.Layer):
             scale = ops.pad(scale, [[self.start, rest]], constant_values=1.0)
             values = values * ops.cast(scale, values.dtype)
             signal, kernel = (values, None) if kernel is None else (signal, values)
-        channels = self.kernels[0][-1]
         return fused.block(
             feature,
             previous,
@@ -343,7 +338,7 @@ class Level(keras.layers.Layer):
             kernel,
             shifts,
             filters=self.filters,
-            hidden=self.expand_ratio * channels if self.kernel_size > 1 else 0,
+            hidden=self.hidden,
             kernel_size=self.kernel_size,
             positions=self.positions,
             halo=self.halo,
@@ -358,7 +353,7 @@ class Level(keras.layers.Layer):
         scales, shifts = [], []
         for norm, shape in zip(self.norms, self.kernels, strict=True):
             scale = norm.gamma * ops.rsqrt(norm.moving_variance + norm.epsilon)
-            scales.append(ops.repeat(scale, _product(shape[1:])))
+            scales.append(ops.repeat(scale, math.prod(shape[1:])))
             shifts.append(norm.beta - norm.moving_mean * scale)
         return ops.concatenate(scales), shifts
 
@@ -378,10 +373,3 @@ class Level(keras.layers.Layer):
             "folded": self.folded,
             "implementation": self.implementation,
         }
-
-
-def _product(shape):
-    size = 1
-    for side in shape:
-        size *= side
-    return size

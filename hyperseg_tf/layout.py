@@ -60,6 +60,26 @@ class HeadLayout:
     fan_ins: tuple[tuple[int, int], ...]
 
 
+def block_kernels(
+    channels: int, hidden: int, filters: int, kernel_size: int
+) -> tuple[tuple[int, ...], ...]:
+    """Shapes of the kernels of one level, in the order of its weights.
+
+    Args:
+        channels: Of the fused input.
+        hidden: Channels between the two pointwise convolutions; 0 for kernel 1.
+        filters: Output channels.
+        kernel_size: Side of the depthwise kernel.
+    """
+    if not hidden:
+        return ((filters, channels),)
+    return (
+        (hidden, channels),
+        (hidden, kernel_size, kernel_size),
+        (filters, hidden),
+    )
+
+
 def signal_channels(preset: Preset) -> int:
     """Channels of the signal: as many as the backbone's head has."""
     return signal_source_channels(preset.backbone)
@@ -82,14 +102,7 @@ def decoder_layout(
         if i == 0 and not preset.dynamic:
             channels += signal_channels(preset)
         hidden = preset.expand_ratio * channels if kernel_size > 1 else 0
-        if hidden:
-            kernels = (
-                (hidden, channels),
-                (hidden, kernel_size, kernel_size),
-                (out, hidden),
-            )
-        else:
-            kernels = ((out, channels),)
+        kernels = block_kernels(channels, hidden, out, kernel_size)
         if i <= shared_from:
             start = 0
         level = LevelLayout(

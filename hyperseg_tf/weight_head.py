@@ -5,6 +5,32 @@ import numpy as np
 from keras import ops
 
 
+def generate(signal, kernel, groups: int, offset: int = 0):
+    """Grouped 1x1 projection of a slice of the signal.
+
+    Args:
+        signal: (B, h, w, S).
+        kernel: (depth, units); each group reads `depth` channels.
+        groups: Number of groups; divides `units`.
+        offset: First channel of the signal to read.
+
+    Returns:
+        (B, h, w, units).
+    """
+    depth, units = kernel.shape
+    grid = ops.shape(signal)[:-1]
+    width = units // groups
+    # One matrix product per group: (g, cells, depth) x (g, depth, width).
+    signal = signal[..., offset : offset + groups * depth]
+    slices = ops.reshape(signal, (-1, groups, depth))
+    kernel = ops.reshape(kernel, (depth, groups, width))
+    weights = ops.matmul(
+        ops.transpose(slices, (1, 0, 2)), ops.transpose(kernel, (1, 0, 2))
+    )
+    weights = ops.transpose(weights, (1, 0, 2))
+    return ops.reshape(weights, (*grid, units))
+
+
 @keras.saving.register_keras_serializable("hyperseg_tf")
 class WeightHead(keras.layers.Layer):
     """Turn a slice of the signal into the weights of one or several blocks.
@@ -60,18 +86,7 @@ class WeightHead(keras.layers.Layer):
         )
 
     def call(self, signal):
-        grid = ops.shape(signal)[:-1]
-        signal = signal[..., self.offset : self.offset + self.channels]
-        depth = self.channels // self.groups
-        width = self.padded_units // self.groups
-        # One matrix product per group: (g, cells, depth) x (g, depth, width).
-        slices = ops.reshape(signal, (-1, self.groups, depth))
-        kernel = ops.reshape(self.kernel, (depth, self.groups, width))
-        weights = ops.matmul(
-            ops.transpose(slices, (1, 0, 2)), ops.transpose(kernel, (1, 0, 2))
-        )
-        weights = ops.transpose(weights, (1, 0, 2))
-        weights = ops.reshape(weights, (*grid, self.padded_units))
+        weights = generate(signal, self.kernel, self.groups, self.offset)
         return weights[..., : self.units]
 
     def compute_output_shape(self, signal_shape):

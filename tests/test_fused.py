@@ -15,6 +15,7 @@ from hyperseg_tf import DPWConv, HyperSeg
 from hyperseg_tf.decoder import Block
 from hyperseg_tf.dpw_conv import dynamic_patch_conv
 from hyperseg_tf.ops import build, choice, fused
+from hyperseg_tf.weight_head import generate
 from tests.calibrated import pictures
 from tests.layouts import OPERATION
 
@@ -195,13 +196,7 @@ def test_a_block_is_the_specification_from_the_signal_on(case):
         head = normal(case["depth"], units) / np.sqrt(case["depth"] * channels)
         read = groups * case["depth"]
         signal = normal(batch, *grid, case["offset"] + read + 2)
-        slices = tf.reshape(
-            signal[..., case["offset"] : case["offset"] + read],
-            (batch, *grid, groups, case["depth"]),
-        )
-        by_group = tf.reshape(head, (case["depth"], groups, units // groups))
-        weights = tf.einsum("bhwgd,dgu->bhwgu", slices, by_group)
-        weights = tf.reshape(weights, (batch, *grid, units))
+        weights = generate(signal, head, groups, case["offset"])
     else:
         head = None
         weights = signal = normal(batch, *grid, start + used + 1) / np.sqrt(channels)
@@ -225,36 +220,25 @@ def test_a_block_is_the_specification_from_the_signal_on(case):
         [(shift,) for shift in shifts],
         False,
     )
-    found = fused.block(
-        feature,
-        previous,
-        signal,
-        head,
-        shifts,
-        filters=filters,
-        hidden=hidden,
-        kernel_size=kernel_size,
-        groups=groups,
-        offset=case["offset"] if groups else 0,
-        start=start,
-        **options,
+    found, again = (
+        fused.block(
+            feature,
+            previous,
+            signal,
+            head,
+            shifts,
+            filters=filters,
+            hidden=hidden,
+            kernel_size=kernel_size,
+            groups=groups,
+            offset=case["offset"] if groups else 0,
+            start=start,
+            **options,
+        )
+        for _ in range(2)
     )
     scale = max(1.0, float(np.abs(want).max()))
     np.testing.assert_allclose(found, want, rtol=1e-4, atol=2e-5 * scale)
-    again = fused.block(
-        feature,
-        previous,
-        signal,
-        head,
-        shifts,
-        filters=filters,
-        hidden=hidden,
-        kernel_size=kernel_size,
-        groups=groups,
-        offset=case["offset"] if groups else 0,
-        start=start,
-        **options,
-    )
     np.testing.assert_array_equal(found, again)
 
 

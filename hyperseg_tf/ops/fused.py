@@ -4,6 +4,7 @@ TensorFlow only. See `docs/dpwconv.md` for what the kernels do and why.
 """
 
 import functools
+import math
 
 import tensorflow as tf
 
@@ -136,7 +137,10 @@ def _block_gradient(op, upstream):
 
 
 def _plain_block(op, feature, previous, signal, head, *shifts):
+    # The layers import this module's folder.
     from hyperseg_tf.decoder import Block
+    from hyperseg_tf.layout import block_kernels
+    from hyperseg_tf.weight_head import generate
 
     def option(name):
         value = op.get_attr(name)
@@ -147,19 +151,9 @@ def _plain_block(op, feature, previous, signal, head, *shifts):
     channels += 2 * option("positions")
     filters, hidden = option("filters"), option("hidden")
     kernel_size, groups = option("kernel_size"), option("groups")
-    if groups:
-        depth, units = head.shape
-        cells = tf.shape(signal)[:3]
-        read = signal[..., option("offset") : option("offset") + groups * depth]
-        slices = tf.reshape(read, tf.concat([cells, (groups, depth)], 0))
-        by_group = tf.reshape(head, (depth, groups, units // groups))
-        weights = tf.einsum("bhwgd,dgu->bhwgu", slices, by_group)
-        weights = tf.reshape(weights, tf.concat([cells, (units,)], 0))
-    else:
-        weights = signal
-    used = filters * channels
-    if hidden:
-        used = hidden * (channels + kernel_size**2 + filters)
+    weights = generate(signal, head, groups, option("offset")) if groups else signal
+    kernels = block_kernels(channels, hidden, filters, kernel_size)
+    used = sum(math.prod(shape) for shape in kernels)
     block = Block(
         filters,
         kernel_size,

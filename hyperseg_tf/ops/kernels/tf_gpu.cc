@@ -9,7 +9,7 @@
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/platform/stream_executor.h"
-#include "tf_shapes.h"
+#include "tf_base.h"
 
 namespace hyperseg {
 namespace {
@@ -46,23 +46,13 @@ void report(OpKernelContext* context, const char* op, const char* wrong) {
 }
 
 template <typename T>
-class DpwConvGpu : public DpwConvBase {
+class DpwConvGpu : public ConvOp<T> {
  public:
-  using DpwConvBase::DpwConvBase;
+  using ConvOp<T>::ConvOp;
 
-  void Compute(OpKernelContext* context) override {
-    dpw::ConvShape s;
-    if (!shape(context, &s)) return;
-    Tensor* output = nullptr;
-    OP_REQUIRES_OK(context,
-                   context->allocate_output(
-                       0, TensorShape({s.batch, s.height, s.width, s.filters}),
-                       &output));
-    if (!output->NumElements()) return;
-    dpw::ConvPointers<typename Stored<T>::Type> pointers{};
-    pointers.x = data<T>(context->input(0));
-    pointers.weights = data<T>(context->input(1));
-    pointers.output = data<T>(output);
+ protected:
+  void run(OpKernelContext* context, const dpw::ConvShape& s,
+           const typename ConvOp<T>::Pointers& pointers) const override {
     void* stream = nullptr;
     if (!find_stream(context, &stream)) return;
     report(context, "DpwConv", dpw::gpu::conv_forward(s, pointers, stream));
@@ -70,25 +60,13 @@ class DpwConvGpu : public DpwConvBase {
 };
 
 template <typename T>
-class DpwConvGradGpu : public DpwConvBase {
+class DpwConvGradGpu : public ConvGradOp<T> {
  public:
-  using DpwConvBase::DpwConvBase;
+  using ConvGradOp<T>::ConvGradOp;
 
-  void Compute(OpKernelContext* context) override {
-    dpw::ConvShape s;
-    if (!shape(context, &s) || !shape_of_gradient(context, s)) return;
-    Tensor *x_gradient = nullptr, *weights_gradient = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, context->input(0).shape(),
-                                                     &x_gradient));
-    OP_REQUIRES_OK(context, context->allocate_output(1, context->input(1).shape(),
-                                                     &weights_gradient));
-    if (!x_gradient->NumElements()) return;
-    dpw::ConvPointers<typename Stored<T>::Type> pointers{};
-    pointers.x = data<T>(context->input(0));
-    pointers.weights = data<T>(context->input(1));
-    pointers.upstream = data<T>(context->input(2));
-    pointers.x_gradient = data<T>(x_gradient);
-    pointers.weights_gradient = data<T>(weights_gradient);
+ protected:
+  void run(OpKernelContext* context, const dpw::ConvShape& s,
+           const typename ConvGradOp<T>::Pointers& pointers) const override {
     const int64_t bytes = dpw::gpu::conv_gradient_workspace_bytes(s);
     void *stream = nullptr, *workspace = nullptr;
     Tensor memory;
@@ -102,24 +80,13 @@ class DpwConvGradGpu : public DpwConvBase {
 };
 
 template <typename T>
-class DpwBlockGpu : public DpwBlockBase {
+class DpwBlockGpu : public BlockOp<T> {
  public:
-  using DpwBlockBase::DpwBlockBase;
+  using BlockOp<T>::BlockOp;
 
-  void Compute(OpKernelContext* context) override {
-    dpw::BlockShape s;
-    if (!shape(context, &s)) return;
-    Tensor* output = nullptr;
-    OP_REQUIRES_OK(context,
-                   context->allocate_output(
-                       0, TensorShape({s.batch, s.height, s.width, s.filters}),
-                       &output));
-    if (!output->NumElements()) return;
-    const dpw::BlockPointers<typename Stored<T>::Type> pointers{
-        data<T>(context->input(0)), data<T>(context->input(1)),
-        data<T>(context->input(2)), data<T>(context->input(3)),
-        data<T>(context->input(4)), data<T>(context->input(5)),
-        data<T>(context->input(6)), data<T>(output)};
+ protected:
+  void run(OpKernelContext* context, const dpw::BlockShape& s,
+           const typename BlockOp<T>::Pointers& pointers) const override {
     const int64_t bytes = dpw::gpu::block_workspace_bytes(s);
     void *stream = nullptr, *workspace = nullptr;
     Tensor memory;
@@ -132,20 +99,7 @@ class DpwBlockGpu : public DpwBlockBase {
   }
 };
 
-#define REGISTER(T)                                                                \
-  REGISTER_KERNEL_BUILDER(                                                         \
-      Name("DpwConv").Device(tensorflow::DEVICE_GPU).TypeConstraint<T>("T"),       \
-      DpwConvGpu<T>);                                                              \
-  REGISTER_KERNEL_BUILDER(                                                         \
-      Name("DpwConvGrad").Device(tensorflow::DEVICE_GPU).TypeConstraint<T>("T"),   \
-      DpwConvGradGpu<T>);                                                          \
-  REGISTER_KERNEL_BUILDER(                                                         \
-      Name("DpwBlock").Device(tensorflow::DEVICE_GPU).TypeConstraint<T>("T"),      \
-      DpwBlockGpu<T>);
-REGISTER(float)
-REGISTER(Eigen::bfloat16)
-REGISTER(Eigen::half)
-#undef REGISTER
+HYPERSEG_REGISTER(tensorflow::DEVICE_GPU, DpwConvGpu, DpwConvGradGpu, DpwBlockGpu)
 
 }  // namespace
 }  // namespace hyperseg

@@ -1,6 +1,6 @@
 // The TensorFlow ops: they check every size, cut the work, and call the kernels.
-#include <memory>
-#include <string>
+#include <atomic>
+#include <new>
 
 #include "kernels.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
@@ -8,23 +8,34 @@
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
 #include "tensorflow/core/util/work_sharder.h"
-#include "tf_shapes.h"
+#include "tf_base.h"
 
 namespace hyperseg {
 namespace {
 
-using tensorflow::DT_BFLOAT16;
 using tensorflow::DT_FLOAT;
-using tensorflow::DT_HALF;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
-// Runs `work(begin, end)` on all threads of the device.
+// Runs `work(begin, end)` on all threads of the device. False after an error was
+// reported: memory that a thread does not get must not end the process.
 template <typename Work>
-void share(OpKernelContext* context, int64_t pieces, int64_t cost, Work work) {
-  if (pieces < 1) return;
+bool share(OpKernelContext* context, int64_t pieces, int64_t cost, Work work) {
+  if (pieces < 1) return true;
+  std::atomic<bool> enough{true};
+  const auto guarded = [&](int64_t begin, int64_t end) {
+    try {
+      if (enough) work(begin, end);
+    } catch (const std::bad_alloc&) {
+      enough = false;
+    }
+  };
   const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
-  tensorflow::Shard(workers.num_threads, workers.workers, pieces, cost, work);
+  tensorflow::Shard(workers.num_threads, workers.workers, pieces, cost, guarded);
+  if (enough) return true;
+  context->CtxFailure(tensorflow::errors::ResourceExhausted(
+      "there is not enough memory for the scratch space of a patch."));
+  return false;
 }
 
 int64_t patches(const dpw::ConvShape& s) { return s.batch * s.rows * s.columns; }
@@ -35,22 +46,13 @@ int64_t cost(const dpw::ConvShape& s) {
 }
 
 template <typename T>
-class DpwConv : public DpwConvBase {
+class DpwConv : public ConvOp<T> {
  public:
-  using DpwConvBase::DpwConvBase;
+  using ConvOp<T>::ConvOp;
 
-  void Compute(OpKernelContext* context) override {
-    dpw::ConvShape s;
-    if (!shape(context, &s)) return;
-    Tensor* output = nullptr;
-    OP_REQUIRES_OK(context,
-                   context->allocate_output(
-                       0, TensorShape({s.batch, s.height, s.width, s.filters}),
-                       &output));
-    dpw::ConvPointers<typename Stored<T>::Type> pointers{};
-    pointers.x = data<T>(context->input(0));
-    pointers.weights = data<T>(context->input(1));
-    pointers.output = data<T>(output);
+ protected:
+  void run(OpKernelContext* context, const dpw::ConvShape& s,
+           const typename ConvOp<T>::Pointers& pointers) const override {
     const auto& kernels = dpw::kernels().conv(typename Stored<T>::Type{});
     share(context, patches(s), cost(s),
           [&](int64_t begin, int64_t end) { kernels.run(s, pointers, begin, end); });
@@ -58,30 +60,19 @@ class DpwConv : public DpwConvBase {
 };
 
 template <typename T>
-class DpwConvGrad : public DpwConvBase {
+class DpwConvGrad : public ConvGradOp<T> {
  public:
-  using DpwConvBase::DpwConvBase;
+  using ConvGradOp<T>::ConvGradOp;
 
-  void Compute(OpKernelContext* context) override {
-    dpw::ConvShape s;
-    if (!shape(context, &s)) return;
-    if (!shape_of_gradient(context, s)) return;
-    Tensor *x_gradient = nullptr, *weights_gradient = nullptr;
-    OP_REQUIRES_OK(context, context->allocate_output(0, context->input(0).shape(),
-                                                     &x_gradient));
-    OP_REQUIRES_OK(context, context->allocate_output(1, context->input(1).shape(),
-                                                     &weights_gradient));
-    dpw::ConvPointers<typename Stored<T>::Type> pointers{};
-    pointers.x = data<T>(context->input(0));
-    pointers.weights = data<T>(context->input(1));
-    pointers.upstream = data<T>(context->input(2));
-    pointers.x_gradient = data<T>(x_gradient);
-    pointers.weights_gradient = data<T>(weights_gradient);
+ protected:
+  void run(OpKernelContext* context, const dpw::ConvShape& s,
+           const typename ConvGradOp<T>::Pointers& pointers) const override {
     const auto& kernels = dpw::kernels().conv(typename Stored<T>::Type{});
-    share(context, s.batch * s.rows, cost(s) * s.columns,
-          [&](int64_t begin, int64_t end) {
-            kernels.x_gradient(s, pointers, begin, end);
-          });
+    const bool done = share(context, s.batch * s.rows, cost(s) * s.columns,
+                            [&](int64_t begin, int64_t end) {
+                              kernels.x_gradient(s, pointers, begin, end);
+                            });
+    if (!done) return;
     share(context, patches(s), cost(s), [&](int64_t begin, int64_t end) {
       kernels.weights_gradient(s, pointers, begin, end);
     });
@@ -89,26 +80,14 @@ class DpwConvGrad : public DpwConvBase {
 };
 
 template <typename T>
-class DpwBlock : public DpwBlockBase {
+class DpwBlock : public BlockOp<T> {
  public:
-  using DpwBlockBase::DpwBlockBase;
+  using BlockOp<T>::BlockOp;
 
-  void Compute(OpKernelContext* context) override {
-    dpw::BlockShape s;
-    if (!shape(context, &s)) return;
-    Tensor* output = nullptr;
-    OP_REQUIRES_OK(context,
-                   context->allocate_output(
-                       0, TensorShape({s.batch, s.height, s.width, s.filters}),
-                       &output));
-    if (!output->NumElements()) return;
-    using Type = typename Stored<T>::Type;
-    const dpw::BlockPointers<Type> pointers{
-        data<T>(context->input(0)), data<T>(context->input(1)),
-        data<T>(context->input(2)), data<T>(context->input(3)),
-        data<T>(context->input(4)), data<T>(context->input(5)),
-        data<T>(context->input(6)), data<T>(output)};
-    const auto& kernels = dpw::kernels().block(Type{});
+ protected:
+  void run(OpKernelContext* context, const dpw::BlockShape& s,
+           const typename BlockOp<T>::Pointers& pointers) const override {
+    const auto& kernels = dpw::kernels().block(typename Stored<T>::Type{});
     Tensor packed, prepared;
     OP_REQUIRES_OK(context, context->allocate_temp(
                                 DT_FLOAT, TensorShape({kernels.packed_floats(s) + 16}),
@@ -119,16 +98,19 @@ class DpwBlock : public DpwBlockBase {
                        &prepared));
     float* head = packed.flat<float>().data();
     float* all = prepared.flat<float>().data();
-    share(context, s.groups ? s.depth : 0, s.weights(),
-          [&](int64_t begin, int64_t end) {
-            kernels.pack(s, pointers, head, begin, end);
-          });
+    if (!share(context, s.groups ? s.depth : 0, s.weights(),
+               [&](int64_t begin, int64_t end) {
+                 kernels.pack(s, pointers, head, begin, end);
+               })) {
+      return;
+    }
     const int64_t strips = dpw::block_strips(s), strip = dpw::block_strip(s);
     const int64_t generation = strip * s.weights() * (1 + s.depth) / 8;
-    if (s.neighbour) {
-      share(context, strips, 1 + generation, [&](int64_t begin, int64_t end) {
-        kernels.prepare(s, pointers, head, all, begin, end);
-      });
+    if (s.neighbour && !share(context, strips, 1 + generation,
+                              [&](int64_t begin, int64_t end) {
+                                kernels.prepare(s, pointers, head, all, begin, end);
+                              })) {
+      return;
     }
     const int64_t pixels = s.patch_height() * s.patch_width();
     share(context, strips, 1 + generation + strip * pixels * s.weights() / 8,
@@ -210,19 +192,6 @@ REGISTER_OP("DpwBlock")
       return map_shape(c, "filters");
     });
 
-#define REGISTER(T)                                                             \
-  REGISTER_KERNEL_BUILDER(                                                      \
-      Name("DpwConv").Device(tensorflow::DEVICE_CPU).TypeConstraint<T>("T"),    \
-      DpwConv<T>);                                                              \
-  REGISTER_KERNEL_BUILDER(                                                      \
-      Name("DpwConvGrad").Device(tensorflow::DEVICE_CPU).TypeConstraint<T>("T"), \
-      DpwConvGrad<T>);                                                          \
-  REGISTER_KERNEL_BUILDER(                                                      \
-      Name("DpwBlock").Device(tensorflow::DEVICE_CPU).TypeConstraint<T>("T"),   \
-      DpwBlock<T>);
-REGISTER(float)
-REGISTER(Eigen::bfloat16)
-REGISTER(Eigen::half)
-#undef REGISTER
+HYPERSEG_REGISTER(tensorflow::DEVICE_CPU, DpwConv, DpwConvGrad, DpwBlock)
 
 }  // namespace hyperseg

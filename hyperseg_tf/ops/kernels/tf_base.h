@@ -1,11 +1,11 @@
-// What the ops of TensorFlow check before any kernel runs, on a CPU or a GPU.
-#ifndef HYPERSEG_TF_TF_SHAPES_H_
-#define HYPERSEG_TF_TF_SHAPES_H_
+// What an op is on every device: it reads its options, checks all sizes, allocates its
+// outputs, and leaves `run` to the device.
+#ifndef HYPERSEG_TF_TF_BASE_H_
+#define HYPERSEG_TF_TF_BASE_H_
 
 #include <string>
 
-#include "shapes.h"
-#include "storage.h"
+#include "kernels.h"
 #include "tensorflow/core/framework/op_kernel.h"
 
 namespace hyperseg {
@@ -52,9 +52,9 @@ inline bool is_map(OpKernelContext* context, const Tensor& tensor, const char* n
   return false;
 }
 
-class DpwConvBase : public OpKernel {
+class ConvOptions : public OpKernel {
  public:
-  explicit DpwConvBase(OpKernelConstruction* context) : OpKernel(context) {
+  explicit ConvOptions(OpKernelConstruction* context) : OpKernel(context) {
     int filters, kernel, groups;
     std::string padding;
     OP_REQUIRES_OK(context, context->GetAttr("filters", &filters));
@@ -107,9 +107,65 @@ class DpwConvBase : public OpKernel {
   dpw::ConvShape options_;
 };
 
-class DpwBlockBase : public OpKernel {
+template <typename T>
+class ConvOp : public ConvOptions {
  public:
-  explicit DpwBlockBase(OpKernelConstruction* context) : OpKernel(context) {
+  using ConvOptions::ConvOptions;
+  using Pointers = dpw::ConvPointers<typename Stored<T>::Type>;
+
+  void Compute(OpKernelContext* context) final {
+    dpw::ConvShape s;
+    Tensor* output = nullptr;
+    if (!shape(context, &s)) return;
+    OP_REQUIRES_OK(context,
+                   context->allocate_output(
+                       0, TensorShape({s.batch, s.height, s.width, s.filters}),
+                       &output));
+    if (!output->NumElements()) return;
+    Pointers pointers{};
+    pointers.x = data<T>(context->input(0));
+    pointers.weights = data<T>(context->input(1));
+    pointers.output = data<T>(output);
+    run(context, s, pointers);
+  }
+
+ protected:
+  virtual void run(OpKernelContext* context, const dpw::ConvShape& s,
+                   const Pointers& pointers) const = 0;
+};
+
+template <typename T>
+class ConvGradOp : public ConvOptions {
+ public:
+  using ConvOptions::ConvOptions;
+  using Pointers = dpw::ConvPointers<typename Stored<T>::Type>;
+
+  void Compute(OpKernelContext* context) final {
+    dpw::ConvShape s;
+    Tensor *x_gradient = nullptr, *weights_gradient = nullptr;
+    if (!shape(context, &s) || !shape_of_gradient(context, s)) return;
+    OP_REQUIRES_OK(context, context->allocate_output(0, context->input(0).shape(),
+                                                     &x_gradient));
+    OP_REQUIRES_OK(context, context->allocate_output(1, context->input(1).shape(),
+                                                     &weights_gradient));
+    if (!x_gradient->NumElements()) return;
+    Pointers pointers{};
+    pointers.x = data<T>(context->input(0));
+    pointers.weights = data<T>(context->input(1));
+    pointers.upstream = data<T>(context->input(2));
+    pointers.x_gradient = data<T>(x_gradient);
+    pointers.weights_gradient = data<T>(weights_gradient);
+    run(context, s, pointers);
+  }
+
+ protected:
+  virtual void run(OpKernelContext* context, const dpw::ConvShape& s,
+                   const Pointers& pointers) const = 0;
+};
+
+class BlockOptions : public OpKernel {
+ public:
+  explicit BlockOptions(OpKernelConstruction* context) : OpKernel(context) {
     int filters, hidden, kernel, groups, offset, start;
     std::string padding, halo;
     OP_REQUIRES_OK(context, context->GetAttr("filters", &filters));
@@ -189,6 +245,48 @@ class DpwBlockBase : public OpKernel {
   dpw::BlockShape options_;
 };
 
+template <typename T>
+class BlockOp : public BlockOptions {
+ public:
+  using BlockOptions::BlockOptions;
+  using Pointers = dpw::BlockPointers<typename Stored<T>::Type>;
+
+  void Compute(OpKernelContext* context) final {
+    dpw::BlockShape s;
+    Tensor* output = nullptr;
+    if (!shape(context, &s)) return;
+    OP_REQUIRES_OK(context,
+                   context->allocate_output(
+                       0, TensorShape({s.batch, s.height, s.width, s.filters}),
+                       &output));
+    if (!output->NumElements()) return;
+    const Pointers pointers{data<T>(context->input(0)), data<T>(context->input(1)),
+                            data<T>(context->input(2)), data<T>(context->input(3)),
+                            data<T>(context->input(4)), data<T>(context->input(5)),
+                            data<T>(context->input(6)), data<T>(output)};
+    run(context, s, pointers);
+  }
+
+ protected:
+  virtual void run(OpKernelContext* context, const dpw::BlockShape& s,
+                   const Pointers& pointers) const = 0;
+};
+
+// The three ops for one device and all types; CONV, CONV_GRAD and BLOCK are class
+// templates over the type.
+#define HYPERSEG_REGISTER(DEVICE, CONV, CONV_GRAD, BLOCK)                   \
+  HYPERSEG_REGISTER_TYPE(DEVICE, CONV, CONV_GRAD, BLOCK, float)             \
+  HYPERSEG_REGISTER_TYPE(DEVICE, CONV, CONV_GRAD, BLOCK, Eigen::bfloat16)   \
+  HYPERSEG_REGISTER_TYPE(DEVICE, CONV, CONV_GRAD, BLOCK, Eigen::half)
+
+#define HYPERSEG_REGISTER_TYPE(DEVICE, CONV, CONV_GRAD, BLOCK, T)                   \
+  REGISTER_KERNEL_BUILDER(Name("DpwConv").Device(DEVICE).TypeConstraint<T>("T"),    \
+                          CONV<T>);                                                 \
+  REGISTER_KERNEL_BUILDER(                                                          \
+      Name("DpwConvGrad").Device(DEVICE).TypeConstraint<T>("T"), CONV_GRAD<T>);     \
+  REGISTER_KERNEL_BUILDER(Name("DpwBlock").Device(DEVICE).TypeConstraint<T>("T"),   \
+                          BLOCK<T>);
+
 }  // namespace hyperseg
 
-#endif  // HYPERSEG_TF_TF_SHAPES_H_
+#endif  // HYPERSEG_TF_TF_BASE_H_
