@@ -50,9 +50,7 @@ def _fold_regular(source, target):
         if isinstance(layer, layers.BatchNormalization):
             conv = layer.input._keras_history.operation
             affine[conv.name] = _affine(layer)
-    for layer in target.layers:
-        if not layer.weights:
-            continue
+    for layer in _leaves(target):
         original = source.get_layer(layer.name)
         if layer.name not in affine:
             layer.set_weights(original.get_weights())
@@ -65,6 +63,14 @@ def _fold_regular(source, target):
         depthwise = isinstance(layer, layers.DepthwiseConv2D)
         factor = scale[:, None] if depthwise else scale
         layer.set_weights([kernel * factor, shift])
+
+
+def _leaves(model):
+    """Layers that have weights of their own, those inside others, too."""
+    for layer in model._flatten_layers(include_self=False):
+        inner = list(layer._flatten_layers(include_self=False))
+        if layer.weights and not inner:
+            yield layer
 
 
 def _fold_dynamic(source, target):

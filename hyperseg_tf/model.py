@@ -48,7 +48,11 @@ class HyperSeg(keras.Model):
         images = keras.Input((None, None, 3), name="images")
         x = PadToMultiple(preset.size_multiple, name="pad")(images)
         backbone = backbones.build(
-            preset.backbone, preset.backbone_padding, preset.reductions, folded
+            preset.backbone,
+            preset.backbone_padding,
+            preset.reductions,
+            folded,
+            implementation,
         )
         *features, head = backbone(x)
         signal = head

@@ -30,8 +30,11 @@ class Family(Protocol):
     def head_channels(self, name: str) -> int:
         """Channels of the head."""
 
-    def maps(self, images, name: str, padding: str, folded: bool):
-        """Wire (B, H, W, 3) -> [F1, ..., F5], head; layers are named for ImageNet."""
+    def maps(self, images, name: str, padding: str, folded: bool, implementation: str):
+        """Wire (B, H, W, 3) -> [F1, ..., F5], head; layers are named for ImageNet.
+
+        `implementation` says whether custom ops may do the folded form.
+        """
 
 
 _FAMILIES = (efficientnet, resnet)
@@ -46,7 +49,13 @@ def family(name: str) -> Family:
     raise ValueError(f"no backbone {name!r}; known are {', '.join(NAMES)}.")
 
 
-def build(name: str, padding: str, reductions: Sequence[float], folded: bool = False):
+def build(
+    name: str,
+    padding: str,
+    reductions: Sequence[float],
+    folded: bool = False,
+    implementation: str = "auto",
+):
     """Build the backbone of a preset.
 
     Args:
@@ -55,6 +64,7 @@ def build(name: str, padding: str, reductions: Sequence[float], folded: bool = F
         reductions: r1..r5; a 1x1 convolution reduces F_i to `round(r_i * C_i)`
             channels, r_i = 1 has no layer.
         folded: Build convolutions with a bias in place of batch normalization.
+        implementation: As of the dynamic convolution; matters to the folded form.
 
     Returns:
         keras.Model: (B, H, W, 3) -> [F1, ..., F5, head]; H and W divide by 32.
@@ -68,7 +78,7 @@ def build(name: str, padding: str, reductions: Sequence[float], folded: bool = F
             f"backbone padding of {name} must be in {module.PADDINGS}: got {padding!r}."
         )
     images = keras.Input((None, None, 3), name="images")
-    features, head = module.maps(images, name, padding, folded)
+    features, head = module.maps(images, name, padding, folded, implementation)
     reduced = []
     for i, (rate, feature) in enumerate(zip(reductions, features, strict=True)):
         if rate != 1:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
+from hyperseg_tf.backbones.bottleneck import MobileBottleneck
 from hyperseg_tf.conv_norm import conv_norm, depthwise_norm
 
 PADDINGS = ("same", "static")
@@ -92,7 +93,13 @@ def head_channels(name: str) -> int:
     return variant(name).head_channels
 
 
-def maps(images, name: str, padding: str, folded: bool = False):
+def maps(
+    images,
+    name: str,
+    padding: str,
+    folded: bool = False,
+    implementation: str = "auto",
+):
     """Wire the backbone; see `hyperseg_tf.backbones.Family`."""
     net = variant(name)
     side = net.resolution
@@ -106,17 +113,25 @@ def maps(images, name: str, padding: str, folded: bool = False):
         if stride == 2:
             features.append(x)
         for i in range(repeats):
-            x, side = _block(
-                x,
-                kernel,
-                channels,
-                expansion,
-                stride if i == 0 else 1,
-                side,
-                drop=0.2 * index / blocks if net.dropout else 0.0,
-                name=f"block{stage + 1}{chr(97 + i)}_",
-                pads=pads,
-            )
+            step = stride if i == 0 else 1
+            block = f"block{stage + 1}{chr(97 + i)}_"
+            if folded:
+                x = MobileBottleneck(
+                    channels,
+                    kernel,
+                    expansion,
+                    _squeezed(x.shape[-1]),
+                    step,
+                    _borders(kernel, step, side) if padding == "static" else None,
+                    implementation,
+                    name=block,
+                )(x)
+                side = -(-side // step)
+            else:
+                drop = 0.2 * index / blocks if net.dropout else 0.0
+                x, side = _block(
+                    x, kernel, channels, expansion, step, side, drop, block, pads
+                )
             index += 1
     features.append(x)
     pads.pop("padding")
@@ -142,11 +157,10 @@ def _block(x, kernel, filters, expansion, stride, side, drop, name, pads):
     x, side = _strided(
         depthwise_norm, x, None, kernel, stride, side, name=f"{name}dwconv", **pads
     )
-    # Squeeze-and-excitation counts the channels before the expansion.
     gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}se_squeeze")(x)
     init = pads["init"]
     gate = layers.Conv2D(
-        max(1, channels // 4),
+        _squeezed(channels),
         1,
         activation="silu",
         kernel_initializer=init,
@@ -168,18 +182,30 @@ def _block(x, kernel, filters, expansion, stride, side, drop, name, pads):
     return x, side
 
 
+def _squeezed(channels):
+    """Channels of the squeezed vector, by those before the expansion."""
+    return max(1, channels // 4)
+
+
+def _borders(kernel, stride, side):
+    """Zeros before and after that SAME gives at the nominal `side`; None at stride 1.
+
+    At stride 1 they are SAME for every size.
+    """
+    if stride == 1:
+        return None
+    total = max((-(-side // stride) - 1) * stride + kernel - side, 0)
+    return total // 2, total - total // 2
+
+
 def _strided(make, x, filters, kernel, stride, side, name, padding, **rest):
     """A convolution padded SAME for the image or for the nominal `side`."""
     out = -(-side // stride)
-    if padding == "static":
-        # At stride 1 these amounts are SAME for every size.
-        total = max((out - 1) * stride + kernel - side, 0)
-        before, after = total // 2, total - total // 2
-        if stride > 1:
-            pad_name = "stem_conv_pad" if name == "stem" else f"{name}_pad"
-            pad = ((before, after), (before, after))
-            x = layers.ZeroPadding2D(pad, name=pad_name)(x)
-    mode = "valid" if padding == "static" and stride > 1 else "same"
+    borders = _borders(kernel, stride, side) if padding == "static" else None
+    if borders:
+        pad_name = "stem_conv_pad" if name == "stem" else f"{name}_pad"
+        x = layers.ZeroPadding2D((borders, borders), name=pad_name)(x)
+    mode = "valid" if borders else "same"
     arguments = {"strides": stride, "padding": mode, "name": name, **rest}
     if filters is None:
         return make(x, kernel, activation="silu", **arguments), out

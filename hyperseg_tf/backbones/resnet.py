@@ -71,7 +71,13 @@ def head_channels(name: str) -> int:
     return VARIANTS[name].head_channels
 
 
-def maps(images, name: str, padding: str, folded: bool = False):
+def maps(
+    images,
+    name: str,
+    padding: str,
+    folded: bool = False,
+    implementation: str = "auto",
+):
     """Wire the backbone; see `hyperseg_tf.backbones.Family`."""
     net = VARIANTS[name]
     wire = _Wire(net.norm, folded, use_bias=net.bottleneck)

@@ -87,6 +87,15 @@ def _say(chosen, training, reason):
     _log.log(level, "dynamic convolutions run as %r in %s%s", chosen, place, because)
 
 
+def fused_cpu(name: str) -> bool:
+    """Whether the custom ops that only a CPU has may run."""
+    if keras.backend.backend() != "tensorflow" or resolve(name) != "fused":
+        return False
+    import tensorflow as tf
+
+    return not tf.config.list_physical_devices("GPU")
+
+
 def primitives(name: str):
     """The module with convolve, pointwise and depthwise of a resolved name.
 

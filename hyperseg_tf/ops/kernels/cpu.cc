@@ -1,6 +1,7 @@
 // All CPU kernels for one instruction set; compiled once for each (see ops/build.py).
 #include "block.h"
 #include "conv.h"
+#include "mobile.h"
 
 namespace dpw {
 namespace DPW_ISA {
@@ -37,6 +38,22 @@ constexpr ConvKernels<T> conv_kernels() {
   };
 }
 
+constexpr MobileKernels mobile_kernels() {
+  return {
+      [](const ExpandShape& s) { return Expand(s, {}).pieces(); },
+      [](const ExpandShape& s) { return Expand(s, {}).sums(); },
+      [](const ExpandShape& s, const ExpandPointers& p, float* sums, int64_t begin,
+         int64_t end) { Expand(s, p).run(sums, begin, end); },
+      [](const ExpandShape& s, const ExpandPointers& p, const float* sums) {
+        Expand(s, p).average(sums);
+      },
+      [](const ProjectShape& s) { return Project(s, {}).pieces(); },
+      [](const ProjectShape& s, const ProjectPointers& p, int64_t begin, int64_t end) {
+        Project(s, p).run(begin, end);
+      },
+  };
+}
+
 }  // namespace
 
 #define DPW_TEXT(name) #name
@@ -46,7 +63,7 @@ const Kernels& table() {
   static const Kernels kernels = {
       DPW_NAME(DPW_ISA),       block_kernels<float>(), block_kernels<Bfloat16>(),
       block_kernels<Half>(),   conv_kernels<float>(),  conv_kernels<Bfloat16>(),
-      conv_kernels<Half>(),
+      conv_kernels<Half>(),    mobile_kernels(),
   };
   return kernels;
 }

@@ -36,6 +36,27 @@ struct ConvPointers {
   T* weights_gradient;  // (B, h, w, P)
 };
 
+// Pointers of the first half of a mobile bottleneck.
+struct ExpandPointers {
+  const float* x;          // (B, H, W, C)
+  const float* expand;     // (C, M), null without an expansion
+  const float* shift1;     // (M), null without an expansion
+  const float* depthwise;  // (k, k, M)
+  const float* shift2;     // (M)
+  float* output;           // (B, H', W', M)
+  float* mean;             // (B, M)
+};
+
+// Pointers of the second half.
+struct ProjectPointers {
+  const float* x;         // (B, P, M)
+  const float* gate;      // (B, M)
+  const float* project;   // (M, O)
+  const float* shift;     // (O)
+  const float* residual;  // (B, P, O) or null
+  float* output;          // (B, P, O)
+};
+
 // Patches whose weights are generated together, and how many such strips there are.
 int64_t block_strip(const BlockShape& shape);
 int64_t block_strips(const BlockShape& shape);
@@ -68,6 +89,19 @@ struct ConvKernels {
                            int64_t end);
 };
 
+// In this order: `expand` over its pieces in any number of calls, `average` once over
+// the images, both with the same `sums`; then `project` over its pieces.
+struct MobileKernels {
+  int64_t (*expand_pieces)(const ExpandShape&);
+  int64_t (*sums)(const ExpandShape&);  // floats
+  void (*expand)(const ExpandShape&, const ExpandPointers&, float* sums, int64_t begin,
+                 int64_t end);
+  void (*average)(const ExpandShape&, const ExpandPointers&, const float* sums);
+  int64_t (*project_pieces)(const ProjectShape&);
+  void (*project)(const ProjectShape&, const ProjectPointers&, int64_t begin,
+                  int64_t end);
+};
+
 struct Kernels {
   const char* name;
   BlockKernels<float> block_f32;
@@ -76,6 +110,7 @@ struct Kernels {
   ConvKernels<float> conv_f32;
   ConvKernels<Bfloat16> conv_bf16;
   ConvKernels<Half> conv_f16;
+  MobileKernels mobile;
 
   const BlockKernels<float>& block(float) const { return block_f32; }
   const BlockKernels<Bfloat16>& block(Bfloat16) const { return block_bf16; }

@@ -210,4 +210,88 @@ std::string check(const BlockShape& s) {
   return "";
 }
 
+void pad_same(ExpandShape* s) {
+  if (s->stride < 1) return;
+  const auto along = [&](int64_t size, int64_t* before) {
+    const int64_t out = (size + s->stride - 1) / s->stride;
+    *before = std::max<int64_t>((out - 1) * s->stride + s->kernel - size, 0) / 2;
+    return out;
+  };
+  s->out_height = along(s->height, &s->before[0]);
+  s->out_width = along(s->width, &s->before[1]);
+}
+
+void pad_explicit(ExpandShape* s, int64_t before, int64_t after) {
+  if (s->stride < 1) return;
+  const auto along = [&](int64_t size) {
+    const int64_t whole = size + before + after - s->kernel;
+    return whole < 0 ? 0 : whole / s->stride + 1;
+  };
+  s->before[0] = s->before[1] = before;
+  s->out_height = along(s->height);
+  s->out_width = along(s->width);
+}
+
+std::string check(const ExpandShape& s) {
+  std::string wrong = check_sizes({{"batch", s.batch},
+                                   {"height", s.height},
+                                   {"width", s.width},
+                                   {"channels", s.channels},
+                                   {"hidden channels", s.hidden}});
+  if (!wrong.empty()) return wrong;
+  if (s.channels < 1 || s.hidden < 1 || s.height < 1 || s.width < 1) {
+    return "the map and its channels must be positive: got " +
+           pair(s.height, s.width) + " with " + text(s.channels) + " channels, " +
+           text(s.hidden) + " hidden.";
+  }
+  if (!s.expanded && s.hidden != s.channels) {
+    return "without an expansion the depthwise kernel has the channels of the map: "
+           "got " + text(s.hidden) + " for " + text(s.channels) + ".";
+  }
+  if (s.kernel < 1 || s.kernel > 255) {
+    return "the depthwise kernel must have 1 to 255 pixels: got " + text(s.kernel) +
+           ".";
+  }
+  if (s.stride < 1 || s.stride > 255) {
+    return "stride must be 1 to 255: got " + text(s.stride) + ".";
+  }
+  if (s.before[0] < 0 || s.before[1] < 0 || s.before[0] > 255 || s.before[1] > 255) {
+    return "the border must have 0 to 255 pixels: got " +
+           pair(s.before[0], s.before[1]) + ".";
+  }
+  if (s.out_height < 1 || s.out_width < 1) {
+    return "the padded map must not be smaller than the kernel: got a map of " +
+           pair(s.height, s.width) + " for a kernel of " + text(s.kernel) + ".";
+  }
+  const int64_t images = std::max<int64_t>(s.batch, 1);
+  const int64_t wide = std::max(s.channels, s.hidden);
+  if (product(images, s.height + 512, s.width + 512, wide) < 0 ||
+      product(images, s.out_height, s.out_width, wide) < 0 ||
+      product(s.channels, s.hidden) < 0 || product(s.kernel, s.kernel, s.hidden) < 0) {
+    return "the maps must have less than 2**46 values: got batch " + text(s.batch) +
+           " of " + pair(s.height, s.width) + " with " + text(wide) + " channels.";
+  }
+  return "";
+}
+
+std::string check(const ProjectShape& s) {
+  std::string wrong = check_sizes({{"batch", s.batch},
+                                   {"pixels", s.pixels},
+                                   {"hidden channels", s.hidden},
+                                   {"filters", s.filters}});
+  if (!wrong.empty()) return wrong;
+  if (s.hidden < 1 || s.filters < 1) {
+    return "channels must be positive: got " + text(s.hidden) + " hidden, " +
+           text(s.filters) + " filters.";
+  }
+  const int64_t images = std::max<int64_t>(s.batch, 1);
+  if (product(images, s.pixels, std::max(s.hidden, s.filters)) < 0 ||
+      product(s.hidden, s.filters) < 0) {
+    return "the maps must have less than 2**46 values: got batch " + text(s.batch) +
+           " of " + text(s.pixels) + " pixels with " +
+           text(std::max(s.hidden, s.filters)) + " channels.";
+  }
+  return "";
+}
+
 }  // namespace dpw

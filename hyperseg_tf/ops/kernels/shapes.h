@@ -71,9 +71,35 @@ struct BlockShape {
   bool residual() const { return hidden && channels() == filters; }
 };
 
+// The first half of a mobile inverted bottleneck (EfficientNet) for inference: pointwise
+// expansion, swish, depthwise convolution over a zero border, swish, and the mean of
+// every channel: (B, H, W, C) -> (B, H', W', M), (B, M).
+struct ExpandShape {
+  int64_t batch = 0, height = 0, width = 0, channels = 0;
+  int64_t hidden = 0;
+  bool expanded = true;  // false: no expansion, hidden equals channels
+  int64_t kernel = 3, stride = 1;
+  int64_t before[2] = {0, 0};  // rows above, columns to the left
+  int64_t out_height = 0, out_width = 0;
+};
+
+// The second half: every channel times its gate, pointwise projection, and the input of
+// the bottleneck where it is added: (B, P, M) -> (B, P, O).
+struct ProjectShape {
+  int64_t batch = 0, pixels = 0, hidden = 0, filters = 0;
+  bool residual = false;
+};
+
+// Sets border and output size of SAME padding.
+void pad_same(ExpandShape* shape);
+// Sets them for borders of `before` and `after` pixels.
+void pad_explicit(ExpandShape* shape, int64_t before, int64_t after);
+
 // Empty if the sizes fit each other, else the rule, what came, and the way out.
 std::string check(const ConvShape& shape);
 std::string check(const BlockShape& shape);
+std::string check(const ExpandShape& shape);  // once it is padded
+std::string check(const ProjectShape& shape);
 
 }  // namespace dpw
 

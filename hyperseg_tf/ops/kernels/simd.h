@@ -7,6 +7,10 @@
 
 #include <cstdint>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 namespace dpw {
 namespace DPW_ISA {
 
@@ -26,13 +30,26 @@ inline void store(float* to, Vector value) {
 
 inline Vector splat(float value) { return value - Vector{}; }
 
-// A NaN fails both comparisons and stays.
-inline Vector relu(Vector x) { return x < 0.0f ? Vector{} : x; }
-
-inline Vector relu6(Vector x) {
-  x = relu(x);
-  return x > 6.0f ? splat(6.0f) : x;
+// The bound where x lies beyond it; a NaN stays one.
+inline Vector at_least(float bound, Vector x) {
+#if defined(__AVX2__)
+  return _mm256_max_ps(splat(bound), x);  // the second operand, if one is a NaN
+#else
+  return x < bound ? splat(bound) : x;
+#endif
 }
+
+inline Vector at_most(float bound, Vector x) {
+#if defined(__AVX2__)
+  return _mm256_min_ps(splat(bound), x);
+#else
+  return x > bound ? splat(bound) : x;
+#endif
+}
+
+inline Vector relu(Vector x) { return at_least(0.0f, x); }
+
+inline Vector relu6(Vector x) { return at_most(6.0f, relu(x)); }
 
 inline float sum(Vector x) {
   float lanes[kLanes], total = 0.0f;
@@ -43,6 +60,51 @@ inline float sum(Vector x) {
 
 inline int64_t padded_lanes(int64_t count) {
   return (count + kLanes - 1) / kLanes * kLanes;
+}
+
+typedef int32_t Integers __attribute__((vector_size(DPW_LANES * 4)));
+
+// x * sigmoid(x), to about two units in the last place while x is above -10 or so.
+inline Vector swish(Vector x) {
+  // sigmoid(x) = 1 / (1 + 2**y); y stays where 2**y and its inverse are normal numbers.
+  x = at_least(-86.0f, x);
+  const Vector inside = at_most(86.0f, x);
+  // The rest is taken from the product before it is rounded, where that can be fused.
+  const Vector y = inside * -1.442695041f;
+#if defined(__AVX512VL__)
+  // Adding 1.5 * 2**19 rounds to sixteenths, with their number in the low bits of the
+  // sum: 2**y is a table of sixteen, a short polynomial, and a scaling.
+  const Vector low = {1.0f,         1.044273782f, 1.090507733f, 1.138788635f,
+                      1.189207115f, 1.241857812f, 1.296839555f, 1.354255547f};
+  const Vector high = {1.414213562f, 1.476826146f, 1.542210825f, 1.610490332f,
+                       1.681792831f, 1.756252160f, 1.834008086f, 1.915206561f};
+  const Vector shifted = y + 786432.0f;
+  const Vector whole = shifted - 786432.0f;
+  const Vector rest = inside * -1.442695041f - whole;
+  const __m256i place = _mm256_castps_si256(shifted);
+  const Vector factor = _mm256_permutex2var_ps(low, place, high);
+  Vector power = rest * 5.550410866e-2f + 2.402265070e-1f;
+  power = power * rest + 6.931471806e-1f;
+  power = power * rest * factor + factor;
+  const Vector sum = _mm256_scalef_ps(power, whole) + 1.0f;
+  const Vector guess = _mm256_rcp14_ps(sum);
+  return x * (guess + guess * (1.0f - sum * guess));
+#else
+  // Adding 1.5 * 2**23 rounds to a whole number, in the low bits of the sum.
+  const Vector shifted = y + 12582912.0f;
+  const Vector rest = inside * -1.442695041f - (shifted - 12582912.0f);
+  // Minimax polynomial of 2**rest over -1/2 to 1/2.
+  Vector power = splat(1.535336188e-4f);
+  power = power * rest + 1.339887440e-3f;
+  power = power * rest + 9.618437358e-3f;
+  power = power * rest + 5.550332471e-2f;
+  power = power * rest + 2.402264791e-1f;
+  power = power * rest + 6.931472029e-1f;
+  power = power * rest + 1.0f;
+  const Integers exponent = reinterpret_cast<Integers>(shifted) << 23;
+  power = reinterpret_cast<Vector>(reinterpret_cast<Integers>(power) + exponent);
+  return x / (power + 1.0f);
+#endif
 }
 
 enum class Activation { kNone, kRelu, kRelu6 };
@@ -58,14 +120,18 @@ inline Vector activate(Vector x) {
 constexpr int kTileRows = DPW_TILE_ROWS;
 constexpr int kTileVectors = DPW_TILE_VECTORS;
 
-// out[row][lane] = act(sum_k x[row][k] * w[k][lane] + shift[lane])
+// out[row][lane] = act(sum_k x[row][k] * w[k][lane] + shift[row][lane])
+// A shift_stride of 0 gives all rows the same shift; with the output as the shift, the
+// product is added to it.
 template <int ROWS, int VECTORS, Activation A>
 void tile(const float* x, int64_t x_stride, int64_t depth, const float* w,
-          int64_t w_stride, const float* shift, float* out, int64_t out_stride) {
+          int64_t w_stride, const float* shift, int64_t shift_stride, float* out,
+          int64_t out_stride) {
   Vector sums[ROWS][VECTORS];
-  for (int v = 0; v < VECTORS; ++v) {
-    const Vector first = shift ? load(shift + v * kLanes) : Vector{};
-    for (int r = 0; r < ROWS; ++r) sums[r][v] = first;
+  for (int r = 0; r < ROWS; ++r) {
+    for (int v = 0; v < VECTORS; ++v) {
+      sums[r][v] = shift ? load(shift + r * shift_stride + v * kLanes) : Vector{};
+    }
   }
   for (int64_t k = 0; k < depth; ++k) {
     Vector factors[VECTORS];
@@ -84,15 +150,18 @@ void tile(const float* x, int64_t x_stride, int64_t depth, const float* w,
 
 template <int ROWS, Activation A>
 void tile_row(int vectors, const float* x, int64_t x_stride, int64_t depth,
-              const float* w, int64_t w_stride, const float* shift, float* out,
-              int64_t out_stride) {
+              const float* w, int64_t w_stride, const float* shift,
+              int64_t shift_stride, float* out, int64_t out_stride) {
   switch (vectors) {
     case 1:
-      return tile<ROWS, 1, A>(x, x_stride, depth, w, w_stride, shift, out, out_stride);
+      return tile<ROWS, 1, A>(x, x_stride, depth, w, w_stride, shift, shift_stride,
+                              out, out_stride);
     case 2:
-      return tile<ROWS, 2, A>(x, x_stride, depth, w, w_stride, shift, out, out_stride);
+      return tile<ROWS, 2, A>(x, x_stride, depth, w, w_stride, shift, shift_stride,
+                              out, out_stride);
     default:
-      return tile<ROWS, 3, A>(x, x_stride, depth, w, w_stride, shift, out, out_stride);
+      return tile<ROWS, 3, A>(x, x_stride, depth, w, w_stride, shift, shift_stride,
+                              out, out_stride);
   }
 }
 
@@ -101,7 +170,7 @@ void tile_row(int vectors, const float* x, int64_t x_stride, int64_t depth,
 template <Activation A>
 void product(const float* x, int64_t x_stride, int64_t rows, int64_t depth,
              const float* w, int64_t w_stride, int64_t lanes, const float* shift,
-             float* out, int64_t out_stride) {
+             float* out, int64_t out_stride, int64_t shift_stride = 0) {
   static_assert(kTileVectors == 3, "tile_row has three cases");
   const int64_t pieces = (rows + kTileRows - 1) / kTileRows;
   for (int64_t lane = 0; lane < lanes;) {
@@ -113,11 +182,11 @@ void product(const float* x, int64_t x_stride, int64_t rows, int64_t depth,
       const float* from = x + row * x_stride;
       float* to = out + row * out_stride + lane;
       const float* factors = w + lane;
-      const float* first = shift ? shift + lane : nullptr;
-#define DPW_CASE(N)                                                               \
-  case N:                                                                         \
-    tile_row<N, A>(vectors, from, x_stride, depth, factors, w_stride, first, to,  \
-                   out_stride);                                                   \
+      const float* first = shift ? shift + row * shift_stride + lane : nullptr;
+#define DPW_CASE(N)                                                          \
+  case N:                                                                    \
+    tile_row<N, A>(vectors, from, x_stride, depth, factors, w_stride, first, \
+                   shift_stride, to, out_stride);                            \
     break;
       switch (count) {
         DPW_CASE(1)
