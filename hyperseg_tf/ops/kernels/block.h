@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #include "depthwise.h"
@@ -70,7 +71,7 @@ class Block {
     Scratch scratch(
         Scratch::round(strip_ * theta_stride()) +
         Scratch::round(strip_ * signal_stride()) + Scratch::round(prepared_) +
-        Scratch::round(padded_width_ * channels_) +
+        Scratch::round(padded_width_ * channels_) + Scratch::round(blend()) +
         Scratch::round(s_.kernel * padded_width_ * hidden_lanes_) +
         Scratch::round(patch_width_ * hidden_lanes_) +
         Scratch::round(patch_width_ * std::max(output_lanes_, channels_)));
@@ -79,6 +80,7 @@ class Block {
     float* signal = scratch.take(strip_ * signal_stride());
     float* own = scratch.take(prepared_);
     work.input = scratch.take(padded_width_ * channels_);
+    work.blend = scratch.take(blend());
     work.ring = scratch.take(s_.kernel * padded_width_ * hidden_lanes_);
     work.filtered = scratch.take(patch_width_ * hidden_lanes_);
     work.output = scratch.take(patch_width_ * std::max(output_lanes_, channels_));
@@ -125,7 +127,7 @@ class Block {
 
  private:
   struct Work {
-    float *input, *ring, *filtered, *output;
+    float *input, *blend, *ring, *filtered, *output;
   };
 
   int64_t packed_stride() const {
@@ -144,6 +146,9 @@ class Block {
 
   // Patches of a few pixels: one dot product per filter, no other order of weights.
   bool by_dot() const { return patch_height_ * patch_width_ < 8; }
+
+  // Values of a row of the previous output that a patch lies over.
+  int64_t blend() const { return (patch_width_ / 2 + 2) * s_.previous_channels; }
 
   int64_t theta_stride() const { return weights_ + kLanes; }
   int64_t signal_stride() const { return s_.groups * s_.depth; }
@@ -190,13 +195,22 @@ class Block {
     }
   }
 
-  // (rows, columns) -> (columns, lanes), the lanes behind `rows` zero.
+  // (rows, columns) -> (columns, lanes), the lanes behind `rows` zero. Reads up to
+  // kLanes - 1 values behind the last row.
   static void transpose(const float* from, int64_t rows, int64_t columns, float* to,
                         int64_t lanes) {
-    for (int64_t c = 0; c < columns; ++c) {
-      float* line = to + c * lanes;
-      for (int64_t r = 0; r < rows; ++r) line[r] = from[r * columns + c];
-      for (int64_t r = rows; r < lanes; ++r) line[r] = 0.0f;
+    for (int64_t r = 0; r < lanes; r += kLanes) {
+      const int64_t filled = std::min(kLanes, rows - r);
+      for (int64_t c = 0; c < columns; c += kLanes) {
+        Vector square[kLanes];
+        const float* corner = from + r * columns + c;
+        for (int64_t i = 0; i < kLanes; ++i) {
+          square[i] = i < filled ? load(corner + i * columns) : Vector{};
+        }
+        dpw::DPW_ISA::transpose(square);
+        const int64_t count = std::min(kLanes, columns - c);
+        for (int64_t i = 0; i < count; ++i) store(to + (c + i) * lanes + r, square[i]);
+      }
     }
   }
 
@@ -217,48 +231,106 @@ class Block {
     return to_float(from_float<T>(value));
   }
 
-  // Fused input of pixels (y, x .. x + count): coordinates, feature, previous output.
-  void gather(int64_t b, int64_t y, int64_t x, int64_t count, float* to) const {
+  // Rows of a patch lie far apart in the maps: no processor guesses the next one.
+  template <int WRITE>
+  static void prefetch(const T* from, int64_t count) {
+    constexpr int64_t kLine = 64 / sizeof(T);
+    for (int64_t i = 0; i < count; i += kLine) __builtin_prefetch(from + i, WRITE);
+  }
+
+  void prefetch_inputs(int64_t b, int64_t y, int64_t x) const {
     const int64_t own = s_.feature_channels, before = s_.previous_channels;
-    const T* feature = p_.feature + ((b * s_.height + y) * s_.width + x) * own;
-    const T *above = nullptr, *below = nullptr;
-    const int64_t half_height = s_.height / 2, half_width = s_.width / 2;
-    if (before) {
-      const int64_t other = y % 2 ? std::min(y / 2 + 1, half_height - 1)
-                                  : std::max<int64_t>(y / 2 - 1, 0);
-      above = p_.previous + (b * half_height + y / 2) * half_width * before;
-      below = p_.previous + (b * half_height + other) * half_width * before;
+    if (y < 0 || y >= s_.height) return;
+    prefetch<0>(p_.feature + ((b * s_.height + y) * s_.width + x) * own,
+                patch_width_ * own);
+    // A row of the previous output is new to every second row.
+    if (!before || y % 2 == 0 || y / 2 + 1 >= s_.height / 2) return;
+    const int64_t row = b * (s_.height / 2) + y / 2 + 1;
+    prefetch<0>(p_.previous + (row * (s_.width / 2) + x / 2) * before,
+                patch_width_ / 2 * before);
+  }
+
+  void prefetch_output(int64_t b, int64_t y, int64_t x) const {
+    if (y >= s_.height) return;
+    prefetch<1>(p_.output + ((b * s_.height + y) * s_.width + x) * s_.filters,
+                patch_width_ * s_.filters);
+  }
+
+  // Values of `pixels` neighbours with `channels` each; at `to` they lie `stride` apart,
+  // and what stands between them is lost.
+  static void spread(const T* from, int64_t pixels, int64_t channels, int64_t stride,
+                     float* to) {
+    if constexpr (std::is_same_v<T, float>) {
+      const int64_t lanes = padded_lanes(channels);
+      // The last ones would read too far.
+      for (; pixels * channels >= lanes; --pixels) {
+        copy_over(from, channels, to);
+        from += channels;
+        to += stride;
+      }
     }
-    const float row = s_.positions ? coordinate(y, s_.height) : 0.0f;
-    for (int64_t i = 0; i < count; ++i, ++x, feature += own) {
-      if (s_.positions) {
-        *to++ = coordinate(x, s_.width);
-        *to++ = row;
+    for (; pixels > 0; --pixels, from += channels, to += stride) {
+      for (int64_t c = 0; c < channels; ++c) to[c] = to_float(from[c]);
+    }
+  }
+
+  // Fused input of pixels (y, x .. x + count): coordinates, feature, previous output.
+  void gather(int64_t b, int64_t y, int64_t x, int64_t count, const Work& work,
+              float* to) const {
+    const int64_t own = s_.feature_channels, before = s_.previous_channels;
+    const int64_t front = s_.positions ? 2 : 0;
+    spread(p_.feature + ((b * s_.height + y) * s_.width + x) * own, count, own,
+           channels_, to + front);
+    if (before) upsample(b, y, x, count, work.blend, to + front + own);
+    if (!s_.positions) return;
+    const float row = coordinate(y, s_.height);
+    for (int64_t i = 0; i < count; ++i) {
+      to[i * channels_] = coordinate(x + i, s_.width);
+      to[i * channels_ + 1] = row;
+    }
+  }
+
+  // The previous output at twice the size; `blend` takes one row of it.
+  void upsample(int64_t b, int64_t y, int64_t x, int64_t count, float* blend,
+                float* to) const {
+    const int64_t before = s_.previous_channels;
+    const int64_t height = s_.height / 2, width = s_.width / 2;
+    const int64_t other =
+        y % 2 ? std::min(y / 2 + 1, height - 1) : std::max<int64_t>(y / 2 - 1, 0);
+    // Columns that the pixels lie between.
+    const int64_t first = std::max<int64_t>((x + 1) / 2 - 1, 0);
+    const int64_t last = std::min((x + count) / 2, width - 1);
+    const T* near = p_.previous + ((b * height + y / 2) * width + first) * before;
+    const T* far = p_.previous + ((b * height + other) * width + first) * before;
+    for (int64_t i = 0; i < (last - first + 1) * before; ++i) {
+      blend[i] = 0.75f * to_float(near[i]) + 0.25f * to_float(far[i]);
+    }
+    for (int64_t end = x + count; x < end; ++x, to += channels_) {
+      const int64_t side =
+          x % 2 ? std::min(x / 2 + 1, width - 1) : std::max<int64_t>(x / 2 - 1, 0);
+      const float* here = blend + (x / 2 - first) * before;
+      const float* there = blend + (side - first) * before;
+      int64_t c = 0;
+      for (; c + kLanes <= before; c += kLanes) {
+        store(to + c, load(here + c) * 0.75f + load(there + c) * 0.25f);
       }
-      for (int64_t c = 0; c < own; ++c) to[c] = to_float(feature[c]);
-      to += own;
-      if (!before) continue;
-      const int64_t side = x % 2 ? std::min(x / 2 + 1, half_width - 1)
-                                 : std::max<int64_t>(x / 2 - 1, 0);
-      const T* near = above + x / 2 * before;
-      const T* beside = above + side * before;
-      const T* under = below + x / 2 * before;
-      const T* corner = below + side * before;
-      for (int64_t c = 0; c < before; ++c) {
-        const float first = 0.75f * to_float(near[c]) + 0.25f * to_float(under[c]);
-        const float second = 0.75f * to_float(beside[c]) + 0.25f * to_float(corner[c]);
-        to[c] = 0.75f * first + 0.25f * second;
-      }
-      to += before;
+      for (; c < before; ++c) to[c] = here[c] * 0.75f + there[c] * 0.25f;
     }
   }
 
   void put(int64_t b, int64_t y, int64_t x, const float* from) const {
     T* to = p_.output + ((b * s_.height + y) * s_.width + x) * s_.filters;
-    for (int64_t i = 0; i < patch_width_; ++i) {
-      for (int64_t o = 0; o < s_.filters; ++o) {
-        to[i * s_.filters + o] = from_float<T>(from[i * output_lanes_ + o]);
+    int64_t pixels = patch_width_;
+    if constexpr (std::is_same_v<T, float>) {
+      // The last ones would write too far.
+      for (; pixels * s_.filters >= output_lanes_; --pixels) {
+        copy_over(from, s_.filters, to);
+        from += output_lanes_;
+        to += s_.filters;
       }
+    }
+    for (; pixels > 0; --pixels, from += output_lanes_, to += s_.filters) {
+      for (int64_t o = 0; o < s_.filters; ++o) to[o] = from_float<T>(from[o]);
     }
   }
 
@@ -275,7 +347,7 @@ class Block {
     const Place at = place(patch);
     const int64_t whole = channels_ / kLanes * kLanes;
     for (int64_t y = 0; y < patch_height_; ++y) {
-      gather(at.b, at.y + y, at.x, patch_width_, work.input);
+      gather(at.b, at.y + y, at.x, patch_width_, work, work.input);
       for (int64_t x = 0; x < patch_width_; ++x) {
         const float* input = work.input + x * channels_;
         for (int64_t o = 0; o < s_.filters; ++o) {
@@ -296,7 +368,7 @@ class Block {
   void pointwise_patch(int64_t patch, const float* prepared, const Work& work) const {
     const Place at = place(patch);
     for (int64_t y = 0; y < patch_height_; ++y) {
-      gather(at.b, at.y + y, at.x, patch_width_, work.input);
+      gather(at.b, at.y + y, at.x, patch_width_, work, work.input);
       product<Activation::kRelu>(work.input, channels_, patch_width_, channels_,
                                  prepared, output_lanes_, output_lanes_,
                                  shift3_.data(), work.output, output_lanes_);
@@ -312,27 +384,27 @@ class Block {
   }
 
   // A row of the padded input through this patch's own expansion.
-  void hidden_row(const Place& at, int64_t y, const float* prepared, float* input,
+  void hidden_row(const Place& at, int64_t y, const float* prepared, const Work& work,
                   float* to) const {
     const int64_t inside = padded(y, s_.height, s_.padding);
     if (inside < 0) {
-      std::memset(input, 0, padded_width_ * channels_ * sizeof(float));
+      std::memset(work.input, 0, padded_width_ * channels_ * sizeof(float));
     } else {
       for (int64_t i = 0; i < padded_width_;) {
         const bool centre = i == halo_;
         const int64_t x = padded(at.x - halo_ + i, s_.width, s_.padding);
         const int64_t count = centre ? patch_width_ : 1;
-        float* pixel = input + i * channels_;
+        float* pixel = work.input + i * channels_;
         if (x < 0) std::memset(pixel, 0, channels_ * sizeof(float));
-        else gather(at.b, inside, x, count, pixel);
+        else gather(at.b, inside, x, count, work, pixel);
         i += count;
       }
     }
-    expand(input, padded_width_, prepared, to);
+    expand(work.input, padded_width_, prepared, to);
   }
 
   // A row of the padded hidden map: each pixel through its owner's expansion.
-  void shared_row(const Place& at, int64_t y, const float* all, float* input,
+  void shared_row(const Place& at, int64_t y, const float* all, const Work& work,
                   float* to) const {
     const int64_t inside = padded(y, s_.height, s_.padding);
     if (inside < 0) {
@@ -346,8 +418,8 @@ class Block {
       if (x < 0) {
         std::memset(to + i * hidden_lanes_, 0, hidden_lanes_ * sizeof(float));
       } else {
-        gather(at.b, inside, x, count, input);
-        expand(input, count, all + (band + x / patch_width_) * prepared_,
+        gather(at.b, inside, x, count, work, work.input);
+        expand(work.input, count, all + (band + x / patch_width_) * prepared_,
                to + i * hidden_lanes_);
       }
       i += count;
@@ -361,9 +433,11 @@ class Block {
     std::vector<const float*> rows(s_.kernel);
     for (int64_t t = 0; t < patch_height_ + 2 * halo_; ++t) {
       float* row = work.ring + t % s_.kernel * size;
-      if (all) shared_row(at, at.y - halo_ + t, all, work.input, row);
-      else hidden_row(at, at.y - halo_ + t, prepared, work.input, row);
+      prefetch_inputs(at.b, at.y - halo_ + t + 1, at.x);
+      if (all) shared_row(at, at.y - halo_ + t, all, work, row);
+      else hidden_row(at, at.y - halo_ + t, prepared, work, row);
       const int64_t y = t - 2 * halo_;
+      if (y + 1 >= 0) prefetch_output(at.b, at.y + y + 1, at.x);
       if (y < 0) continue;
       for (int64_t i = 0; i < s_.kernel; ++i) {
         rows[i] = work.ring + (y + i) % s_.kernel * size;
@@ -380,7 +454,7 @@ class Block {
   }
 
   void add_input(const Place& at, int64_t y, const Work& work) const {
-    gather(at.b, at.y + y, at.x, patch_width_, work.input);
+    gather(at.b, at.y + y, at.x, patch_width_, work, work.input);
     for (int64_t i = 0; i < patch_width_; ++i) {
       for (int64_t c = 0; c < channels_; ++c) {
         work.output[i * output_lanes_ + c] += work.input[i * channels_ + c];

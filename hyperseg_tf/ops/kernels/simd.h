@@ -20,6 +20,8 @@ typedef float Vector __attribute__((vector_size(DPW_LANES * 4)));
 typedef float Unaligned
     __attribute__((vector_size(DPW_LANES * 4), aligned(4), may_alias));
 
+typedef int32_t Integers __attribute__((vector_size(DPW_LANES * 4)));
+
 inline Vector load(const float* from) {
   return *reinterpret_cast<const Unaligned*>(from);
 }
@@ -58,11 +60,36 @@ inline float sum(Vector x) {
   return total;
 }
 
+#if DPW_LANES == 8
+#define DPW_LOW {0, 8, 1, 9, 2, 10, 3, 11}
+#define DPW_HIGH {4, 12, 5, 13, 6, 14, 7, 15}
+#else
+#define DPW_LOW {0, 4, 1, 5}
+#define DPW_HIGH {2, 6, 3, 7}
+#endif
+
+// kLanes rows of kLanes columns into columns: interleaving the two halves of the rows
+// once per bit of a lane's number reverses the roles of both numbers.
+inline void transpose(Vector* rows) {
+  constexpr Integers kLow = DPW_LOW, kHigh = DPW_HIGH;
+  for (int step = 1; step < kLanes; step *= 2) {
+    Vector mixed[kLanes];
+    for (int i = 0; i < kLanes / 2; ++i) {
+      mixed[2 * i] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], kLow);
+      mixed[2 * i + 1] = __builtin_shuffle(rows[i], rows[i + kLanes / 2], kHigh);
+    }
+    for (int i = 0; i < kLanes; ++i) rows[i] = mixed[i];
+  }
+}
+
+// In whole vectors: reads and writes up to kLanes - 1 values too many.
+inline void copy_over(const float* from, int64_t count, float* to) {
+  for (int64_t i = 0; i < count; i += kLanes) store(to + i, load(from + i));
+}
+
 inline int64_t padded_lanes(int64_t count) {
   return (count + kLanes - 1) / kLanes * kLanes;
 }
-
-typedef int32_t Integers __attribute__((vector_size(DPW_LANES * 4)));
 
 // x * sigmoid(x), to about two units in the last place while x is above -10 or so.
 inline Vector swish(Vector x) {
