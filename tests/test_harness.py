@@ -23,6 +23,14 @@ def failing(*, threads):
     raise KeyError("no such weights")
 
 
+def filler(*, threads):
+    def step():
+        scratch = np.ones(32 << 20, "uint8")
+        return np.arange(12, dtype="float32").reshape(1, 4, 3, 1) + scratch[0]
+
+    return {"fill": step}
+
+
 def competitor(name, **arguments):
     return harness.Competitor(name=name, factory=sleeper, arguments=arguments)
 
@@ -41,7 +49,7 @@ def quick(pair):
 @pytest.fixture(scope="module")
 def comparison():
     patience = pytest.MonkeyPatch()
-    patience.setattr(harness, "WAIT_SECONDS", 0.0)
+    patience.setattr("benchmarks.harness.turns.WAIT_SECONDS", 0.0)
     pair = [
         competitor("fast", milliseconds=2, value=1.5),
         competitor("slow", milliseconds=10),
@@ -142,3 +150,13 @@ def test_failure_in_a_process_is_told():
         harness.compare(
             pair, options("--quick", "--minutes", "0.05"), title="", reference="a"
         )
+
+
+def test_memory_of_a_call_is_what_it_allocates():
+    hungry = harness.Competitor(name="hungry", factory=filler)
+    with harness.Processes([hungry], threads=1) as processes:
+        processes.build("hungry")
+        peak = processes.peak_memory("hungry", "fill")
+    if peak is None:
+        pytest.skip("the system does not tell the resident memory of a process")
+    assert 30 << 20 < peak < 40 << 20  # the kernel counts in batches of pages
