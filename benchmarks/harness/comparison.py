@@ -74,6 +74,10 @@ class Comparison:
             goal=self.goals.get((part, name)),
         )
 
+    def medians_ms(self, part: str) -> dict[str, float]:
+        """Median latency of every competitor, over the rounds that count."""
+        return {row.name: row.median_ms for row in self.rows() if row.part == part}
+
     def pairs(self, part: str, over: str, under: str) -> list[float]:
         """Latency of `over` by that of `under`, for every round that counts."""
         over, under = self.turns[part, over], self.turns[part, under]

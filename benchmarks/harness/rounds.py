@@ -19,12 +19,18 @@ TRIES = 4
 
 
 def add_arguments(
-    parser: argparse.ArgumentParser, *, rounds: int = 15, minutes: float = 6
+    parser: argparse.ArgumentParser,
+    *,
+    threads: int | Sequence[int] = 2,
+    rounds: int = 15,
+    minutes: float = 6,
 ) -> None:
     """The options that every comparison has.
 
     Args:
         parser: To add them to.
+        threads: Of each competitor by default; several where the program runs them one
+            after the other.
         rounds: Quiet rounds wanted by default.
         minutes: Taking turns for so long at most by default.
     """
@@ -34,7 +40,15 @@ def add_arguments(
         help="few rounds, small size: a check, no result",
     )
     parser.add_argument("--json", type=Path, help="also write every number here")
-    parser.add_argument("--threads", type=int, default=2, help="for each (default 2)")
+    several = not isinstance(threads, int)
+    shown = " ".join(map(str, threads)) if several else threads
+    parser.add_argument(
+        "--threads",
+        type=int,
+        nargs="+" if several else None,
+        default=threads,
+        help=f"for each (default {shown})",
+    )
     parser.add_argument(
         "--rounds", type=int, help=f"quiet rounds wanted ({rounds}; quick 3)"
     )
