@@ -1,6 +1,7 @@
 import argparse
 import dataclasses
 import json
+import multiprocessing
 import time
 
 import numpy as np
@@ -21,14 +22,6 @@ def sleeper(*, threads, milliseconds, height=4, value=1.0):
 
 def failing(*, threads):
     raise KeyError("no such weights")
-
-
-def filler(*, threads):
-    def step():
-        scratch = np.ones(32 << 20, "uint8")
-        return np.arange(12, dtype="float32").reshape(1, 4, 3, 1) + scratch[0]
-
-    return {"fill": step}
 
 
 def competitor(name, **arguments):
@@ -152,11 +145,11 @@ def test_failure_in_a_process_is_told():
         )
 
 
-def test_memory_of_a_call_is_what_it_allocates():
-    hungry = harness.Competitor(name="hungry", factory=filler)
-    with harness.Processes([hungry], threads=1) as processes:
-        processes.build("hungry")
-        peak = processes.peak_memory("hungry", "fill")
-    if peak is None:
-        pytest.skip("the system does not tell the resident memory of a process")
-    assert 30 << 20 < peak < 40 << 20  # the kernel counts in batches of pages
+def test_a_step_can_be_asked_in_its_own_process():
+    with harness.Processes([competitor("a", milliseconds=0)], threads=1) as processes:
+        processes.build("a")
+        assert processes.apply("a", "nap", pixels_and_process, 2) == (24, False)
+
+
+def pixels_and_process(step, factor):
+    return factor * step().size, multiprocessing.parent_process() is None

@@ -5,7 +5,8 @@ What is worth knowing before editing:
 * Competitors take turns, A B A B ..., and a ratio is formed inside each round, so that
   a machine that slows down slows both halves of a pair. The order rotates from round to
   round (`rounds`). A turn is one untimed call, which brings caches and threads back,
-  and as many timed calls as fill its seconds; its result is their mean (`turns`).
+  and as many timed calls as fill its seconds; its result is their mean (`turns`). Of
+  calls that take longer than a turn one is enough.
 * Every competitor lives in a process of its own, on the same processors, and waits on
   a pipe while another works (`processes`). TensorFlow and PyTorch bring a thread pool
   and an allocator each; in one process whichever is imported first decides for both
@@ -29,10 +30,11 @@ from benchmarks.harness.rounds import (
     add_arguments,
     compare,
     progress,
+    quiet_turn,
     report,
     write_json,
 )
-from benchmarks.harness.turns import Turn
+from benchmarks.harness.turns import Turn, are_quiet
 
 __all__ = [
     "Comparison",
@@ -43,11 +45,13 @@ __all__ = [
     "Steps",
     "Turn",
     "add_arguments",
+    "are_quiet",
     "columns",
     "compare",
     "describe_machine",
     "machine_lines",
     "progress",
+    "quiet_turn",
     "report",
     "write_json",
 ]

@@ -1,6 +1,5 @@
 """The processes that competitors live in, and what may be asked of them."""
 
-import ctypes
 import multiprocessing
 import os
 import tempfile
@@ -105,14 +104,18 @@ class Processes:
 
     def turn(self, name: str, part: str, turn_seconds: float = TURN_SECONDS) -> Turn:
         """Time a part of a competitor that was built."""
-        return self._ask("turn", name, part, turn_seconds)
+        return self.apply(name, part, take_turn, turn_seconds)
 
-    def peak_memory(self, name: str, part: str) -> int | None:
-        """Bytes by which one call raises the resident memory of the process at most.
+    def apply(self, name: str, part: str, function: Callable, *details) -> Any:
+        """`function(step, *details)` in a competitor's process.
 
-        None where the system does not tell. The output counts, the inputs do not.
+        Args:
+            name: Competitor that was built.
+            part: Which of its steps.
+            function: Defined in a module; returns plain data, but no str.
+            details: Plain data.
         """
-        return self._ask("peak_memory", name, part)
+        return self._ask("apply", name, part, function, *details)
 
     def _ask(self, question: str, name: str, *details) -> Any:
         self._pipes[name].send((question, name, *details))
@@ -154,8 +157,7 @@ def _serve(
                     for part, step in steps[name].items()
                 }
             else:
-                part, *details = details
-                function = {"turn": take_turn, "peak_memory": _peak_memory}[question]
+                part, function, *details = details
                 answer = function(steps[name][part], *details)
         except Exception:
             answer = traceback.format_exc()
@@ -185,26 +187,6 @@ def _describe(value: Any, channels_first: bool) -> Output:
         deviation=float(array.std(dtype=np.float64)),
         sample=sample,
     )
-
-
-def _peak_memory(step: Callable[[], Any]) -> int | None:
-    try:
-        # Memory freed earlier would be taken again without being seen.
-        ctypes.CDLL(None).malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")  # forget the highest value
-    except (OSError, AttributeError):
-        return None
-    before = _status_bytes("VmRSS")
-    step()
-    return max(0, _status_bytes("VmHWM") - before)
-
-
-def _status_bytes(key: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name == key:
-            return 1024 * int(value.split()[0])
-    raise OSError(f"/proc/self/status has no {key}.")
 
 
 def limit_threads(threads: int) -> None:

@@ -124,6 +124,30 @@ def write_json(values: Mapping[str, Any], path: Path | None) -> None:
         path.write_text(json.dumps(values, indent=1) + "\n")
 
 
+def quiet_turn(
+    processes: Processes,
+    name: str,
+    part: str,
+    end: float,
+    turn_seconds: float = TURN_SECONDS,
+) -> Turn:
+    """A turn, again if others used the machine meanwhile; the last try is returned.
+
+    Args:
+        processes: In which the competitor was built.
+        name: Competitor.
+        part: Which of its steps.
+        end: No more tries after this value of `time.perf_counter`.
+        turn_seconds: About how long a turn is.
+    """
+    for left in reversed(range(TRIES)):
+        turn = processes.turn(name, part, turn_seconds)
+        if are_quiet([turn]) or not left or time.perf_counter() > end:
+            break
+        wait_for_quiet()
+    return turn
+
+
 def _take_turns(
     processes: Processes, outputs, wanted: int, minutes: float, turn_seconds: float
 ) -> dict[tuple[str, str], list[Turn]]:
@@ -143,25 +167,13 @@ def _take_turns(
             row = []
             wait_for_quiet()
             for name in names[shift:] + names[:shift]:
-                turn = _quiet_turn(processes, name, part, part_end, turn_seconds)
+                turn = quiet_turn(processes, name, part, part_end, turn_seconds)
                 turns[part, name].append(turn)
                 row.append(turn)
             quiet += are_quiet(row)
             i += 1
             progress(f"{part}: round {i}, {quiet} of {wanted} quiet ones")
     return turns
-
-
-def _quiet_turn(
-    processes: Processes, name: str, part: str, end: float, turn_seconds: float
-) -> Turn:
-    """A turn, again if others used the machine meanwhile; the last try is returned."""
-    for left in reversed(range(TRIES)):
-        turn = processes.turn(name, part, turn_seconds)
-        if are_quiet([turn]) or not left or time.perf_counter() > end:
-            break
-        wait_for_quiet()
-    return turn
 
 
 def _check_outputs(outputs: Mapping[tuple[str, str], Output]) -> None:
