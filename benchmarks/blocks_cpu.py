@@ -65,6 +65,7 @@ def main() -> None:
         # Starting a process for each would take longer than the measurement.
         args.one_process = True
         args.minutes = min(args.minutes, 0.2)
+        print("quick: a check, no result")
     print(
         f"{len(blocks)} dynamic decoder blocks, batch 1, float32, CPU. Weight "
         "generation (signal to weights) is included in fused, xla, einsum and torch."

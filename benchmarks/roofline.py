@@ -92,7 +92,7 @@ def draw(run: Mapping[str, Any], path: Path) -> None:
     first = min(ridge, *(point.intensity for point in everything)) / 2
     last = max(ridge, *(point.intensity for point in everything)) * 2
 
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(8.5, 5), layout="constrained")
     axes = figure.add_subplot()
     axes.loglog(
         [first, ridge, last],
@@ -115,14 +115,16 @@ def draw(run: Mapping[str, Any], path: Path) -> None:
             markersize=6,
             label=way,
         )
-    for point in ways["fused"]:
+    for i, point in enumerate(ways["fused"], start=1):
         axes.annotate(
-            point.label,
+            str(i),
             (point.intensity, point.flops_per_second / 1e9),
             xytext=(4, 4),
             textcoords="offset points",
-            fontsize=6,
+            fontsize=7,
         )
+    key = [f"{i:2d}  {point.label}" for i, point in enumerate(ways["fused"], start=1)]
+    axes.text(1.02, 1.0, "\n".join(key), fontsize=7, va="top", transform=axes.transAxes)
     busy = "" if run["summary"]["quiet"] else ", BUSY: no result"
     axes.set_title(
         f"Inverted residual blocks, batch 1, float32, threads: {run['threads']}{busy}\n"

@@ -329,6 +329,7 @@ def table(values: Mapping[str, Any]) -> list[str]:
         f"Cost against work: {BLOCK} (finest of {PRESET}) and {NETWORK} ({PRESET}), "
         "float32, CPU",
         *harness.machine_lines(values["machine"]),
+        *(["quick: a check, no result"] if values["quick"] else []),
     ]
     for sweep in values["sweeps"]:
         header = ("point", "", "ms", f"ns per {sweep['unit']}", "step", "peak MB")
