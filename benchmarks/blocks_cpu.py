@@ -27,6 +27,7 @@ import os
 import statistics
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from benchmarks import harness, roofs
@@ -64,17 +65,18 @@ def main() -> None:
     if args.quick:
         # Starting a process for each would take longer than the measurement.
         args.one_process = True
-        args.minutes = min(args.minutes, 0.2)
+        args.minutes = min(args.minutes, 0.1)
         print("quick: a check, no result")
     print(
         f"{len(blocks)} dynamic decoder blocks, batch 1, float32, CPU. Weight "
         "generation (signal to weights) is included in fused, xla, einsum and torch."
     )
     runs = []
-    for threads in args.threads:
-        run = _run(blocks, threads, args)
-        runs.append(run)
-        print("\n" + "\n".join(table(run)))
+    with roofs.program() as binary:
+        for threads in args.threads:
+            run = _run(blocks, threads, binary, args)
+            runs.append(run)
+            print("\n" + "\n".join(table(run)), flush=True)
     harness.write_json({"benchmark": "blocks_cpu", "runs": runs}, args.json)
 
 
@@ -85,20 +87,24 @@ def _quick_blocks() -> dict[str, BlockSpec]:
     return merge_equal((f"s_camvid/{i} at 128x192", small[i]) for i in (2, 4))
 
 
-def _run(blocks: Mapping[str, BlockSpec], threads: int, args) -> dict[str, Any]:
+def _run(
+    blocks: Mapping[str, BlockSpec],
+    threads: int,
+    binary: Path,
+    args: argparse.Namespace,
+) -> dict[str, Any]:
     """Everything measured with that many threads, as JSON-able values."""
     own = {**vars(args), "threads": threads}
     own["minutes"] = args.minutes / len(args.threads)
-    with roofs.program() as binary:
-        before = roofs.measure(binary, threads)
-        comparison = harness.compare(
-            competitors(blocks),
-            argparse.Namespace(**own),
-            title=f"dynamic decoder blocks, {threads} threads",
-            reference=EINSUM,
-            turn_seconds=TURN_SECONDS,
-        )
-        limits = roofs.higher(before, roofs.measure(binary, threads))
+    before = roofs.measure(binary, threads)
+    comparison = harness.compare(
+        competitors(blocks),
+        argparse.Namespace(**own),
+        title=f"dynamic decoder blocks, {threads} threads",
+        reference=EINSUM,
+        turn_seconds=TURN_SECONDS,
+    )
+    limits = roofs.higher(before, roofs.measure(binary, threads))
     check_agreement(comparison)
     rows = [
         measured(label, block, comparison, limits) for label, block in blocks.items()
