@@ -32,7 +32,7 @@ def program() -> Iterator[Path]:
 
     with tempfile.TemporaryDirectory() as folder:
         binary = Path(folder) / "roofs"
-        command = [build.compiler(), *_FLAGS, str(SOURCE), "-o", str(binary)]
+        command = [build.compiler_path(), *_FLAGS, str(SOURCE), "-o", str(binary)]
         subprocess.run(command, check=True)
         yield binary
 

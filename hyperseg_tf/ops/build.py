@@ -121,7 +121,7 @@ def build(path: Path) -> None:
 def _compile(folder: Path) -> Path:
     import tensorflow as tf
 
-    program = compiler()
+    compiler = compiler_path()
     x86 = platform.machine() in ("x86_64", "AMD64")
     jobs = [
         ("tf_ops.cc", "tf_ops", ("-Wno-deprecated-declarations", *_tensorflow())),
@@ -135,7 +135,7 @@ def _compile(folder: Path) -> Path:
         ]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         commands = [
-            [program, *_COMMON, *flags, "-c", str(SOURCES / source)]
+            [compiler, *_COMMON, *flags, "-c", str(SOURCES / source)]
             + ["-o", str(folder / f"{name}.o")]
             for source, name, flags in jobs
         ]
@@ -145,7 +145,7 @@ def _compile(folder: Path) -> Path:
     objects = [str(folder / f"{name}.o") for _, name, _ in jobs]
     library = folder / "ops.so"
     link = tf.sysconfig.get_link_flags()
-    _run([program, "-shared", "-o", str(library), *objects, *link])
+    _run([compiler, "-shared", "-o", str(library), *objects, *link])
     return library
 
 
@@ -155,8 +155,8 @@ def _tensorflow():
     return [f for f in tf.sysconfig.get_compile_flags() if not f.startswith("--std")]
 
 
-def compiler() -> str:
-    """Path of the C++ compiler: $CXX, or g++.
+def compiler_path() -> str:
+    """The C++ compiler: $CXX, or g++.
 
     Raises:
         KernelsUnavailable: There is none.
