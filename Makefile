@@ -7,6 +7,8 @@ DEMO ?= demo
 WORKERS ?= 2
 CASES ?= 20000
 SEED ?= 0
+BENCH ?= bench
+BENCHMARKS ?= network_cpu blocks_cpu scaling_cpu
 
 .PHONY: demo test test-slow ops fuzz bench bench-quick lint format clean
 .DEFAULT_GOAL := demo
@@ -64,11 +66,21 @@ ops: .venv/core
 fuzz: .venv/test
 	$(BIN)/python -m tests.fuzz_kernels --cases $(CASES) --seed $(SEED)
 
+# One program after the other, on an otherwise idle machine; $(BENCH) is the folder of
+# the results. `make bench BENCHMARKS=blocks_cpu` runs one of them.
 bench: .venv/test
-	$(BIN)/python -m benchmarks.network_cpu
+	@for name in $(BENCHMARKS); do \
+	  echo; echo "== $$name"; \
+	  $(BIN)/python -m benchmarks.$$name --json $(BENCH)/$$name.json || exit 1; \
+	done
+	@! test -f $(BENCH)/blocks_cpu.json || \
+	  $(BIN)/python -m benchmarks.roofline --from $(BENCH)/blocks_cpu.json --out $(BENCH)/roofline.png
 
 bench-quick: .venv/test
-	$(BIN)/python -m benchmarks.network_cpu --quick
+	@for name in $(BENCHMARKS); do \
+	  echo; echo "== $$name"; \
+	  $(BIN)/python -m benchmarks.$$name --quick || exit 1; \
+	done
 
 clean:
 	rm -rf .venv $(DEMO)

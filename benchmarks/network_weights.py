@@ -41,3 +41,11 @@ def image(height: int, width: int) -> np.ndarray:
     blobs = rng.standard_normal((-(-height // 16), -(-width // 16), 3), np.float32)
     blobs = blobs.repeat(16, axis=0).repeat(16, axis=1)[:height, :width]
     return (blobs + 0.3 * rng.standard_normal(blobs.shape, np.float32))[None]
+
+
+def assign(model) -> None:
+    """Give a `HyperSeg` with the static padding of the release these weights."""
+    from hyperseg_tf.convert import released
+
+    names = {entry.name: entry.released_shape for entry in released.entries(model)}
+    released.assign(model, {name: draw(name, shape) for name, shape in names.items()})

@@ -107,7 +107,7 @@ def compiled(asked, plain=False, jobs=None) -> Path:
     common = [*build._COMMON, "-Wall", "-Wextra"]
     if not plain:
         common += SANITIZERS  # its -O1 comes last and wins
-    compiler = build._compiler()
+    compiler = build.compiler_path()
     units = [(unit, ["-DDPW_X86"] if all_sets else []) for unit in UNITS]
     # Units for every processor come first; see build.py.
     units.append(("cpu.cc", list(build._PORTABLE)))

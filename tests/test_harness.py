@@ -1,6 +1,7 @@
 import argparse
 import dataclasses
 import json
+import multiprocessing
 import time
 
 import numpy as np
@@ -41,7 +42,7 @@ def quick(pair):
 @pytest.fixture(scope="module")
 def comparison():
     patience = pytest.MonkeyPatch()
-    patience.setattr(harness, "WAIT_SECONDS", 0.0)
+    patience.setattr("benchmarks.harness.turns.WAIT_SECONDS", 0.0)
     pair = [
         competitor("fast", milliseconds=2, value=1.5),
         competitor("slow", milliseconds=10),
@@ -142,3 +143,13 @@ def test_failure_in_a_process_is_told():
         harness.compare(
             pair, options("--quick", "--minutes", "0.05"), title="", reference="a"
         )
+
+
+def test_a_step_can_be_asked_in_its_own_process():
+    with harness.Processes([competitor("a", milliseconds=0)], threads=1) as processes:
+        processes.build("a")
+        assert processes.apply("a", "nap", pixels_and_process, 2) == (24, False)
+
+
+def pixels_and_process(step, factor):
+    return factor * step().size, multiprocessing.parent_process() is None

@@ -121,7 +121,7 @@ def build(path: Path) -> None:
 def _compile(folder: Path) -> Path:
     import tensorflow as tf
 
-    compiler = _compiler()
+    compiler = compiler_path()
     x86 = platform.machine() in ("x86_64", "AMD64")
     tensorflow = ("-Wno-deprecated-declarations", *_tensorflow())
     jobs = [
@@ -157,7 +157,12 @@ def _tensorflow():
     return [f for f in tf.sysconfig.get_compile_flags() if not f.startswith("--std")]
 
 
-def _compiler() -> str:
+def compiler_path() -> str:
+    """The C++ compiler: $CXX, or g++.
+
+    Raises:
+        KernelsUnavailable: There is none.
+    """
     name = os.environ.get("CXX") or "g++"
     found = shutil.which(name)
     if not found:
