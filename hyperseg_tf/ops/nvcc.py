@@ -17,9 +17,10 @@ from pathlib import Path
 # The published targets: 86 and 89 differ from 80 in shared memory and schedules.
 ARCHITECTURES = (70, 75, 80, 86, 89, 90)
 CUDART = "libcudart_static.a"
+_USUAL = Path("/usr/local/cuda/bin/nvcc")
 INSTALL = (
-    "install the CUDA toolkit and set CUDA_HOME, or pip install nvidia-cuda-nvcc "
-    "nvidia-cuda-cccl"
+    "install a CUDA toolkit and set CUDA_HOME, or, for a driver of CUDA 13, install "
+    "hyperseg_tf[cuda]"
 )
 
 
@@ -91,7 +92,7 @@ def find() -> Nvcc:
     home, path = os.environ.get("CUDA_HOME"), shutil.which("nvcc")
     places = [Path(home) / "bin" / "nvcc"] if home else []
     places += [Path(path)] if path else []
-    places += [Path("/usr/local/cuda/bin/nvcc"), *in_wheels()]
+    places += [_USUAL, *in_wheels()]
     reason = ""
     for place in filter(Path.is_file, places):
         try:
@@ -132,8 +133,7 @@ def ask(path: Path) -> Nvcc:
             known = tuple(sorted(map(int, listed)))
             return Nvcc(str(path), version[1], known, str(cudart.resolve()))
     raise NvccUnavailable(
-        f"the toolkit of {path} has no {CUDART}; install CUDA's runtime library "
-        "(nvidia-cuda-runtime)."
+        f"the toolkit of {path} has no {CUDART}; {INSTALL}."
     )
 
 
