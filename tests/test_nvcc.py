@@ -28,7 +28,8 @@ def _toolkit(folder, version="12.4.131", libraries="lib64", status=0):
     program.parent.mkdir(parents=True)
     program.write_text(
         "#!/bin/sh\n"
-        f'case "$1" in --version) echo "Cuda compilation tools, release, V{version}";;\n'
+        'case "$1" in\n'
+        f"--version) echo 'Cuda compilation tools, release, V{version}';;\n"
         "--list-gpu-arch) echo compute_80; echo compute_75;;\n"
         f"--dryrun) echo '#$ TOP={folder}/bin/..' >&2\n"
         f"  echo '#$ LIBRARIES= \"-L{folder}/stubs\"' >&2;; esac\nexit {status}\n"

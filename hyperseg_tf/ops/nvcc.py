@@ -132,9 +132,7 @@ def ask(path: Path) -> Nvcc:
         if cudart.is_file():
             known = tuple(sorted(map(int, listed)))
             return Nvcc(str(path), version[1], known, str(cudart.resolve()))
-    raise NvccUnavailable(
-        f"the toolkit of {path} has no {CUDART}; {INSTALL}."
-    )
+    raise NvccUnavailable(f"the toolkit of {path} has no {CUDART}; {INSTALL}.")
 
 
 def driver() -> tuple[int, int] | None:
