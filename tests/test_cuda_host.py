@@ -194,9 +194,10 @@ def test_gpu_ops_compile_against_the_headers_of_a_cpu_wheel(tmp_path):
 
 @needs_compiler
 def test_kernels_equal_the_numpy_specification():
-    program = Path(__file__).parents[1] / "benchmarks/gpu/kernels.py"
+    program = ("-m", "benchmarks.gpu.kernels", "--check-only", "--cases", "60")
     done = subprocess.run(
-        [sys.executable, program, "--check-only", "--cases", "60"],
+        [sys.executable, *program],
+        cwd=Path(__file__).resolve().parents[1],
         capture_output=True,
         text=True,
     )
