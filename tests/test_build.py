@@ -160,6 +160,10 @@ def test_asked_for_without_a_gpu_the_log_says_what_is_missing(
     assert [r.message for r in caplog.records] == [
         "the custom ops have no GPU kernels: there is no nvcc."
     ]
+    caplog.clear()
+    monkeypatch.setattr(tf.test, "is_built_with_cuda", lambda: False)
+    assert machine.load() == ".so"
+    assert "TensorFlow is built without CUDA" in caplog.records[0].message
     monkeypatch.setenv(build.GPU, "yes")
     with pytest.raises(ValueError, match="must be 0 or 1: got 'yes'"):
         machine.load()
@@ -207,12 +211,29 @@ def test_a_package_has_every_source_that_is_compiled():
             assert set(included) <= named, source.name
 
 
-@pytest.mark.parametrize("options", [[], ["--gpu"]])
-def test_the_command_fails_where_what_was_asked_for_is_missing(tmp_path, options):
+@pytest.mark.parametrize(
+    ("options", "gpus", "status"),
+    [([], (), 0), (["--gpu"], (), 2), ([], (90,), 0), (["--gpu"], (90,), 2)],
+)
+def test_the_command_fails_where_gpu_kernels_were_asked_for(
+    machine, monkeypatch, capsys, caplog, options, gpus, status
+):
+    machine.gpus = gpus
+    monkeypatch.setenv(build.GPU, "")  # restored afterwards
+    monkeypatch.setattr(sys, "argv", ["build", *options])
+    with caplog.at_level(logging.WARNING, logger="hyperseg_tf"):
+        assert build.main() == status
+    printed = capsys.readouterr()
+    assert printed.out.endswith(".so\n")
+    said = printed.err + "".join(record.message for record in caplog.records)
+    assert said.count("there is no nvcc.") == bool(options or gpus)
+
+
+def test_the_command_fails_without_a_compiler(tmp_path):
     environment = {**os.environ, build.CACHE: str(tmp_path), "CXX": "no-such-compiler"}
     environment.pop(build.GPU, None)
     done = subprocess.run(
-        [sys.executable, "-m", "hyperseg_tf.ops.build", *options],
+        [sys.executable, "-m", "hyperseg_tf.ops.build"],
         cwd=_ROOT,
         env=environment,
         capture_output=True,

@@ -97,9 +97,9 @@ def _library():
             return path, ""
         except (KernelsUnavailable, NvccUnavailable) as error:
             reason = str(error)
-            # With a GPU, whoever would have used them says it.
-            if not _gpus():
-                _log.warning("the custom ops have no GPU kernels: %s", reason)
+    # With a GPU, whoever would have used them says it.
+    if reason and os.environ.get(GPU) == "1" and not _gpus():
+        _log.warning("the custom ops have no GPU kernels: %s", reason)
     path = library_path()
     if not path.exists() and not _gpus():
         path = next(iter(_gpu_libraries()), path)
@@ -353,10 +353,9 @@ def main() -> int:
         return 2
     path, reason = _library()
     print(path)
-    if reason and (args.gpu or _gpus()):
+    if reason and _gpus():
         print(f"hyperseg_tf: there are no GPU kernels: {reason}", file=sys.stderr)
-        return 2
-    return 0
+    return 2 if reason and args.gpu else 0
 
 
 if __name__ == "__main__":
