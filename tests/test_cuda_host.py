@@ -184,15 +184,6 @@ def test_the_library_with_gpu_kernels_loads_and_runs_without_a_gpu(
 
 
 @needs_compiler
-def test_gpu_ops_compile_against_the_headers_of_a_cpu_wheel(tmp_path):
-    source = build.SOURCES / "tf_gpu.cc"
-    target = ("-fsyntax-only", "-Wno-deprecated-declarations")
-    subprocess.run(
-        [COMPILER, *build._COMMON, *build._tensorflow(), *target, source], check=True
-    )
-
-
-@needs_compiler
 def test_kernels_equal_the_numpy_specification():
     program = ("-m", "benchmarks.gpu.kernels", "--check-only", "--cases", "60")
     done = subprocess.run(
