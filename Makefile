@@ -57,9 +57,10 @@ format: .venv/test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# The custom ops; they are also built on first use.
+# The custom ops; they are also built on first use. GPU=1 compiles the CUDA kernels, too,
+# where there is no GPU.
 ops: .venv/core
-	$(BIN)/python -m hyperseg_tf.ops.build
+	$(BIN)/python -m hyperseg_tf.ops.build $(if $(filter 1,$(GPU)),--gpu)
 
 # 20,000 random and hostile cases per instruction set under the address and undefined
 # behaviour sanitizers; SEED=1 draws others. A part of it is in `make test`.

@@ -47,12 +47,13 @@ def resolve(name: str, training: bool = False) -> str:
     if asked == "auto":
         return _fastest(training)
     if asked == "fused":
-        reason = _no_fused()
+        reason = _no_ops()
         if reason:
             raise RuntimeError(
                 f"the fused kernels are not available: {reason} "
                 "implementation='auto' takes the next fastest."
             )
+        _say_on_cpu(_ops().unavailable_on_gpu())
     return asked
 
 
@@ -69,14 +70,25 @@ def _fastest(training):
 
 
 def _no_fused() -> str:
-    """Why the fused kernels cannot run here, "" if they can."""
+    """Why the fused kernels are not the fastest here, "" if they are."""
+    return _no_ops() or _ops().unavailable_on_gpu() or ""
+
+
+def _no_ops() -> str:
+    """Why the fused kernels cannot run here on any device, "" if they can."""
     if keras.backend.backend() != "tensorflow":
         return f"they are TensorFlow's, the backend is {keras.backend.backend()}."
-    import tensorflow as tf
+    return _ops().unavailable() or ""
 
-    if tf.config.list_physical_devices("GPU"):
-        return "they are built for the CPU, and there is a GPU."
-    return importlib.import_module("hyperseg_tf.ops.fused").unavailable() or ""
+
+def _ops():
+    return importlib.import_module("hyperseg_tf.ops.fused")
+
+
+@functools.cache
+def _say_on_cpu(reason):
+    if reason:
+        _log.warning("'fused' was asked for and runs on the CPU: %s", reason)
 
 
 @functools.cache

@@ -21,6 +21,14 @@ def unavailable() -> str | None:
     return None
 
 
+def unavailable_on_gpu() -> str | None:
+    """Why a GPU that is here cannot run the ops; None if it can, or there is none."""
+    if not tf.config.get_visible_devices("GPU"):
+        return None
+    reason = build.no_gpu_kernels()
+    return f"the custom ops have no GPU kernels: {reason}" if reason else None
+
+
 def conv(x, weights, filters: int, kernel_size: int, groups: int, padding: str):
     """Dynamic patch-wise convolution (Eq. 8); see `dpw_conv.dynamic_patch_conv`.
 

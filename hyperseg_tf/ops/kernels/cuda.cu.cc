@@ -7,8 +7,12 @@
 #include <vector>
 
 #include "cuda_block.h"
+#include "cuda_block_plan.h"
 #include "cuda_context.h"
 #include "cuda_conv.h"
+#include "cuda_conv_gradient.h"
+#include "cuda_conv_plan.h"
+#include "cuda_generate.h"
 
 namespace dpw {
 namespace gpu {
