@@ -292,8 +292,10 @@ std::string check(const ProjectShape& s) {
     return "channels must be positive: got " + text(s.hidden) + " hidden, " +
            text(s.filters) + " filters.";
   }
+  // Nor may an empty map hide the size of the gates.
   const int64_t images = std::max<int64_t>(s.batch, 1);
-  if (product(images, s.pixels, std::max(s.hidden, s.filters)) < 0 ||
+  const int64_t pixels = std::max<int64_t>(s.pixels, 1);
+  if (product(images, pixels, std::max(s.hidden, s.filters)) < 0 ||
       product(s.hidden, s.filters) < 0) {
     return "the maps must have less than 2**46 values: got batch " + text(s.batch) +
            " of " + text(s.pixels) + " pixels with " +
