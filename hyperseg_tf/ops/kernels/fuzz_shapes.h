@@ -217,7 +217,7 @@ inline void spoil(Random& random, const std::vector<Field>& all) {
   constexpr int64_t kMost = std::numeric_limits<int64_t>::max();
   for (int64_t n = random.pick({1, 1, 1, 2, 3}); n > 0; --n) {
     int64_t& value = *all[random.from(0, static_cast<int64_t>(all.size()) - 1)].value;
-    const int64_t one = int64_t{1} << random.from(30, 62);
+    const int64_t one = int64_t{1} << random.from(15, 62);
     switch (random.from(0, 7)) {
       case 0:
         value = random.pick({0, 0, -1, -2, -kMost, -kMost - 1});
