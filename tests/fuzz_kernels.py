@@ -1,6 +1,6 @@
 """Fuzz the CPU kernels under the address and undefined behaviour sanitizers.
 
-    python -m tests.fuzz_kernels --cases 20000 --seed 0
+    python -m tests.fuzz_kernels --cases 40000 --seed 0
 
 Compiles `hyperseg_tf/ops/kernels/fuzz.cc` with the kernels, with the flags of the
 library but for the optimisation, into the cache folder of the library, and runs all
@@ -26,7 +26,7 @@ SANITIZERS = (
     # -g1 names the lines of a report, at half the time of -g.
     *("-O1", "-g1", "-fno-omit-frame-pointer"),
     *("-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
-    "-DDPW_COLUMN_FLOATS=512",
+    *("-DDPW_COLUMN_FLOATS=512", "-DDPW_RING_FLOATS=1024"),
 )
 # Exit status of the fuzzer for an instruction set that the processor does not have.
 ABSENT = 77
@@ -36,7 +36,7 @@ COUNTS = ("cases", "valid", "refused", "comparisons")
 def main(arguments=None) -> int:
     """Compile if needed, run, and print what was tried."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cases", type=int, default=20000, help="per instruction set")
+    parser.add_argument("--cases", type=int, default=40000, help="per instruction set")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--isa", choices=sets(), action="append", help="default: all")
     parser.add_argument("--only", type=int, metavar="N", help="this case alone")

@@ -6,17 +6,16 @@
 //
 // A case is a function of its seed and its number alone. HYPERSEG_TF_ISA chooses the
 // instruction set; the exit status is 77 if this processor does not have it.
-#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <limits>
-#include <memory>
 #include <string>
-#include <utility>
+#include <type_traits>
 #include <vector>
 
+#include "fuzz_buffers.h"
+#include "fuzz_mobile.h"
 #include "fuzz_reference.h"
 #include "fuzz_shapes.h"
 #include "kernels.h"
@@ -38,191 +37,14 @@ extern "C" const char* __ubsan_default_options() {
 namespace fuzz {
 namespace {
 
-using dpw::Bfloat16;
 using dpw::BlockPointers;
 using dpw::BlockShape;
 using dpw::ConvPointers;
 using dpw::ConvShape;
-using dpw::Half;
-
-struct Counts {
-  int64_t valid = 0, refused = 0, large = 0, runs = 0, comparisons = 0, unknown = 0;
-};
-
-// What is running, for the report of a failure.
-struct Current {
-  uint64_t seed = 0;
-  int64_t number = 0;
-  std::string what;
-};
-
-Counts counts;
-Current current;
-
-void print_current() {
-  std::fprintf(stderr, "FAILED seed=%llu case=%lld isa=%s\n  %s\n",
-               static_cast<unsigned long long>(current.seed),
-               static_cast<long long>(current.number), dpw::kernels().name,
-               current.what.c_str());
-}
-
-[[noreturn]] void fail(const std::string& why) {
-  print_current();
-  std::fprintf(stderr, "  %s\n", why.c_str());
-  std::_Exit(1);
-}
-
-// The formats of numbers, decoded by their definition.
-double plain(float value) { return value; }
-
-double plain(uint16_t bits, int mantissa_bits, int bias) {
-  const int mantissa = bits & ((1 << mantissa_bits) - 1);
-  const int exponents = (1 << (15 - mantissa_bits)) - 1;
-  const int exponent = (bits & 0x7fff) >> mantissa_bits;
-  double size = std::ldexp(mantissa, 1 - bias - mantissa_bits);
-  if (exponent == exponents) {
-    size = mantissa ? std::numeric_limits<double>::quiet_NaN()
-                    : std::numeric_limits<double>::infinity();
-  } else if (exponent) {
-    size = std::ldexp(mantissa + (1 << mantissa_bits), exponent - bias - mantissa_bits);
-  }
-  return bits & 0x8000 ? -size : size;
-}
-
-double plain(Bfloat16 value) { return plain(value.bits, 7, 127); }
-double plain(Half value) { return plain(value.bits, 10, 15); }
-
-// One unit in the last place of a stored number, as a share of it.
-constexpr double unit(float) { return 0.0; }  // its rounding is in kRelative
-constexpr double unit(Bfloat16) { return 1.0 / 128; }
-constexpr double unit(Half) { return 1.0 / 1024; }
-constexpr double largest(float) { return 3.4e38; }
-constexpr double largest(Bfloat16) { return 3.38e38; }
-constexpr double largest(Half) { return 65500.0; }
-constexpr double smallest(float) { return 1e-37; }
-constexpr double smallest(Bfloat16) { return 1e-37; }
-constexpr double smallest(Half) { return 6e-8; }  // what lies between is lost
-constexpr const char* name(float) { return "float"; }
-constexpr const char* name(Bfloat16) { return "bfloat16"; }
-constexpr const char* name(Half) { return "half"; }
-
-constexpr double kRelative = 1e-4;
-
-template <typename T>
-bool close(T got, const Real& want) {
-  const double value = plain(got);
-  if (std::isnan(want.value)) return std::isnan(value);
-  if (std::isinf(want.value)) return value == want.value;
-  if (std::fabs(want.value) > largest(T{})) return std::fabs(value) > largest(T{});
-  const double bound = (kRelative + unit(T{})) * std::fabs(want.value) +
-                       kSumError * want.scale + smallest(T{});
-  return std::fabs(value - want.value) <= bound;  // false for a NaN
-}
-
-// Memory of exactly `count` values. At times it starts at an odd address.
-template <typename T>
-class Buffer {
- public:
-  Buffer(Random& random, int64_t count)
-      : front_(random.chance(50) ? random.from(0, 3) : 0),
-        count_(count),
-        memory_(new T[front_ + count]) {}
-
-  T* data() { return memory_.get() + front_; }
-  int64_t count() const { return count_; }
-  size_t bytes() const { return static_cast<size_t>(count_) * sizeof(T); }
-
- private:
-  int64_t front_, count_;
-  std::unique_ptr<T[]> memory_;
-};
-
-template <typename T>
-Buffer<T> draw(Random& random, int64_t count, double low, double high) {
-  Buffer<T> buffer(random, count);
-  for (int64_t i = 0; i < count; ++i) {
-    const double value = low + (high - low) * (random.unit() + 1) / 2;
-    // Zeros meet infinities.
-    buffer.data()[i] =
-        dpw::from_float<T>(random.chance(3) ? 0.0f : static_cast<float>(value));
-  }
-  return buffer;
-}
-
-// A NaN or an infinity at one place of one of the buffers.
-template <typename T>
-void poison(Random& random, std::initializer_list<Buffer<T>*> buffers) {
-  Buffer<T>& buffer =
-      *buffers.begin()[random.from(0, static_cast<int64_t>(buffers.size()) - 1)];
-  if (!buffer.count()) return;
-  const float infinity = std::numeric_limits<float>::infinity();
-  const float value = random.chance(50)
-                          ? std::numeric_limits<float>::quiet_NaN()
-                          : random.chance(50) ? infinity : -infinity;
-  buffer.data()[random.from(0, buffer.count() - 1)] = dpw::from_float<T>(value);
-}
-
-template <typename T>
-std::vector<double> numbers(Buffer<T>& buffer) {
-  std::vector<double> values;
-  for (int64_t i = 0; i < buffer.count(); ++i) {
-    values.push_back(plain(buffer.data()[i]));
-  }
-  return values;
-}
-
-// Calls `work` once over all pieces, or over parts of them in any order.
-template <typename Work>
-void share(Random& random, bool cut, int64_t pieces, Work work) {
-  if (!cut) return work(int64_t{0}, pieces);
-  std::vector<int64_t> places = {0, pieces};
-  for (int64_t n = random.from(0, 5); n > 0; --n) {
-    places.push_back(random.from(0, pieces));
-  }
-  std::sort(places.begin(), places.end());
-  std::vector<std::pair<int64_t, int64_t>> parts;
-  for (size_t i = 1; i < places.size(); ++i) {
-    parts.push_back({places[i - 1], places[i]});
-  }
-  for (size_t i = parts.size(); i > 1; --i) {
-    std::swap(parts[i - 1], parts[random.from(0, static_cast<int64_t>(i) - 1)]);
-  }
-  for (const auto& part : parts) work(part.first, part.second);
-}
-
-// What two ways to cut the work have written, from different rubbish: all of it, and
-// the same bits.
-template <typename T>
-void expect_same(Buffer<T>& whole, Buffer<T>& parts, const char* what) {
-  if (std::memcmp(whole.data(), parts.data(), whole.bytes()) == 0) return;
-  for (int64_t i = 0; i < whole.count(); ++i) {
-    if (std::memcmp(whole.data() + i, parts.data() + i, sizeof(T)) == 0) continue;
-    fail(std::string(what) + " of " + name(T{}) + ": value " + std::to_string(i) +
-         " of " + std::to_string(whole.count()) +
-         " depends on the cut of the work, or is not written: " +
-         std::to_string(plain(whole.data()[i])) + " and " +
-         std::to_string(plain(parts.data()[i])) + ".");
-  }
-}
-
-template <typename T>
-void expect_close(Buffer<T>& got, const std::vector<Real>& want, const char* what) {
-  for (int64_t i = 0; i < got.count(); ++i) {
-    if (want[i].unknown) {
-      ++counts.unknown;
-      continue;
-    }
-    ++counts.comparisons;
-    if (close(got.data()[i], want[i])) continue;
-    char text[200];
-    std::snprintf(text, sizeof text,
-                  "%s of %s: value %lld of %lld is %.9g instead of %.9g (scale %.3g).",
-                  what, name(T{}), static_cast<long long>(i),
-                  static_cast<long long>(got.count()), plain(got.data()[i]),
-                  want[i].value, want[i].scale);
-    fail(text);
-  }
-}
+using dpw::ExpandPointers;
+using dpw::ExpandShape;
+using dpw::ProjectPointers;
+using dpw::ProjectShape;
 
 template <typename T>
 void run(const ConvShape& s, Random& random) {
@@ -338,10 +160,113 @@ void run(const BlockShape& s, Random& random) {
   expect_close(whole, Level<decltype(stored)>(s, values, stored).run(), "output");
 }
 
-// A shape is refused exactly where a rule is broken, with the rule and what came.
+void run(const ExpandShape& s, Random& random) {
+  // Swish is bent about 0 and flat below; what is large comes through or is lost.
+  const double size = static_cast<double>(random.pick({1, 1, 1, 4, 20, 300}));
+  const int64_t taps = s.kernel * s.kernel * s.hidden;
+  const int64_t pixels = s.batch * s.height * s.width;
+  const int64_t hidden = s.expanded ? s.hidden : 0;
+  Buffer<float> x = draw<float>(random, pixels * s.channels, -size, size);
+  Buffer<float> expansion = draw<float>(random, s.channels * hidden, -1, 1);
+  Buffer<float> shift1 = draw<float>(random, hidden, -2, 2);
+  Buffer<float> depthwise = draw<float>(random, taps, -1, 1);
+  Buffer<float> shift2 = draw<float>(random, s.hidden, -2, 2);
+  if (random.chance(40)) {
+    for (int64_t n = random.pick({1, 1, 1, 2, 3}); n > 0; --n) {
+      poison<float>(random, {&x, &x, &x, &expansion, &shift1, &depthwise, &shift2});
+    }
+  }
+  const dpw::MobileKernels& kernels = dpw::kernels().mobile;
+  auto compute = [&](bool cut) {
+    const int64_t outputs = s.batch * s.out_height * s.out_width * s.hidden;
+    // The sums last: those of channels that a block does not have are anything.
+    std::vector<Buffer<float>> results;
+    for (int64_t count : {outputs, s.batch * s.hidden, kernels.sums(s)}) {
+      results.emplace_back(random, count);
+      std::memset(results.back().data(), cut ? 0x5a : 0xa5, results.back().bytes());
+    }
+    ExpandPointers p{};
+    p.x = x.data();
+    p.expand = s.expanded ? expansion.data() : nullptr;
+    p.shift1 = s.expanded ? shift1.data() : nullptr;
+    p.depthwise = depthwise.data();
+    p.shift2 = shift2.data();
+    p.output = results[0].data();
+    share(random, cut, kernels.expand_pieces(s), [&](int64_t begin, int64_t end) {
+      kernels.expand(s, p, results[2].data(), begin, end);
+    });
+    p = {};
+    p.mean = results[1].data();
+    kernels.average(s, p, results[2].data());
+    return results;
+  };
+  std::vector<Buffer<float>> whole = compute(false), parts = compute(true);
+  const ExpandResult want =
+      expand(s, {numbers(x), numbers(expansion), numbers(shift1), numbers(depthwise),
+                 numbers(shift2)});
+  expect_same(whole[0], parts[0], "output");
+  expect_close(whole[0], want.output, "output");
+  expect_same(whole[1], parts[1], "mean");
+  expect_close(whole[1], want.mean, "mean");
+}
+
+void run(const ProjectShape& s, Random& random) {
+  const int64_t outputs = s.batch * s.pixels * s.filters;
+  Buffer<float> x = draw<float>(random, s.batch * s.pixels * s.hidden, -1, 1);
+  Buffer<float> gate = draw<float>(random, s.batch * s.hidden, 0, 1);
+  Buffer<float> projection = draw<float>(random, s.hidden * s.filters, -1, 1);
+  Buffer<float> shift = draw<float>(random, s.filters, -2, 2);
+  Buffer<float> residual = draw<float>(random, s.residual ? outputs : 0, -2, 2);
+  if (random.chance(40)) {
+    for (int64_t n = random.pick({1, 1, 1, 2, 3}); n > 0; --n) {
+      poison<float>(random, {&x, &x, &gate, &projection, &shift, &residual});
+    }
+  }
+  const dpw::MobileKernels& kernels = dpw::kernels().mobile;
+  auto compute = [&](bool cut) {
+    Buffer<float> output(random, outputs);
+    std::memset(output.data(), cut ? 0x5a : 0xa5, output.bytes());
+    const ProjectPointers p{x.data(),
+                            gate.data(),
+                            projection.data(),
+                            shift.data(),
+                            s.residual ? residual.data() : nullptr,
+                            output.data()};
+    share(random, cut, kernels.project_pieces(s), [&](int64_t begin, int64_t end) {
+      kernels.project(s, p, begin, end);
+    });
+    return output;
+  };
+  Buffer<float> whole = compute(false), parts = compute(true);
+  expect_same(whole, parts, "output");
+  expect_close(whole,
+               project(s, {numbers(x), numbers(gate), numbers(projection),
+                           numbers(shift), numbers(residual)}),
+               "output");
+}
+
+// In every type that the kernels of the shape have.
 template <typename Shape>
-void try_shape(const Shape& s, Random& random) {
-  current.what = describe(s);
+void run_types(const Shape& s, Random& random) {
+  if constexpr (std::is_same_v<Shape, ExpandShape> ||
+                std::is_same_v<Shape, ProjectShape>) {
+    run(s, random);
+  } else {
+    const std::string what = current.what;
+    current.what = what + " float";
+    run<float>(s, random);
+    current.what = what + " bfloat16";
+    run<Bfloat16>(s, random);
+    current.what = what + " half";
+    run<Half>(s, random);
+  }
+}
+
+// A shape is refused exactly where a rule is broken, with the rule and what came.
+// Returns whether it ran.
+template <typename Shape>
+bool try_shape(Shape s, Random& random) {
+  current.what = describe(flags(s), fields(s));
   const std::string wrong = dpw::check(s);
   const Verdict verdict = judge(s);
   if (!wrong.empty()) {
@@ -349,35 +274,61 @@ void try_shape(const Shape& s, Random& random) {
     if (verdict == Verdict::kRuns) fail("It obeys the rules.");
     if (wrong.find(": got ") == std::string::npos) fail("Nothing says what came.");
     ++counts.refused;
-    return;
+    return false;
   }
   if (verdict == Verdict::kRefused) fail("It breaks a rule and was not refused.");
   ++counts.valid;
   if (work(s) > kWork) {
     ++counts.large;
-    return;
+    return false;
   }
-  ++counts.runs;
-  const std::string what = current.what;
-  current.what = what + " float";
-  run<float>(s, random);
-  current.what = what + " bfloat16";
-  run<Bfloat16>(s, random);
-  current.what = what + " half";
-  run<Half>(s, random);
+  run_types(s, random);
+  return true;
 }
 
 template <typename Shape>
-void try_drawn(Shape s, Random& random) {
-  if (random.chance(33)) spoil(random, s);
-  try_shape(s, random);
+bool try_drawn(Shape s, Random& random) {
+  if (random.chance(33)) spoil(random, fields(s));
+  return try_shape(s, random);
 }
+
+// Hostile numbers come before the padding, which must bear them, and at times after it.
+bool try_expand(Random& random) {
+  Borders borders;
+  ExpandShape s = draw_expand(random, borders);
+  if (random.chance(33)) spoil(random, unpadded_fields(s, borders));
+  current.what = describe(borders.same ? "SAME" : "padded", unpadded_fields(s, borders));
+  pad(s, borders);
+  if (paddable(s, borders) && !padded_well(s, borders)) {
+    fail("The padding is wrong: " + describe(flags(s), fields(s)));
+  }
+  if (random.chance(10)) spoil(random, padding_fields(s));
+  return try_shape(s, random);
+}
+
+// The numbers take turns, so that every kind has its share.
+constexpr int kKinds = 4;
+const char* const kKindNames[kKinds] = {"DpwConv", "DpwBlock", "expand", "project"};
 
 void run_case(int64_t number) {
   current.number = number;
   Random random(current.seed, static_cast<uint64_t>(number));
-  if (random.chance(50)) try_drawn(draw_conv(random), random);
-  else try_drawn(draw_block(random), random);
+  const int kind = static_cast<int>(number % kKinds);
+  bool ran = false;
+  switch (kind) {
+    case 0:
+      ran = try_drawn(draw_conv(random), random);
+      break;
+    case 1:
+      ran = try_drawn(draw_block(random), random);
+      break;
+    case 2:
+      ran = try_expand(random);
+      break;
+    default:
+      ran = try_drawn(draw_project(random), random);
+  }
+  counts.ran[kind] += ran;
 }
 
 // Every number of a 16-bit type, and the rounding of what lies between two of them.
@@ -445,10 +396,15 @@ int fuzz_all(int argc, char** argv) {
   }
   const auto count = [](int64_t number) { return static_cast<long long>(number); };
   std::printf("%s: %lld cases, %lld valid (%lld of them too large to run), %lld "
-              "refused, %lld comparisons, %lld undecided\n",
+              "refused, %lld comparisons, %lld undecided; ran",
               dpw::kernels().name, count(cases), count(counts.valid),
               count(counts.large), count(counts.refused), count(counts.comparisons),
               count(counts.unknown));
+  for (int kind = 0; kind < kKinds; ++kind) {
+    std::printf("%s %s %lld", kind ? "," : "", kKindNames[kind],
+                count(counts.ran[kind]));
+  }
+  std::printf("\n");
   return 0;
 }
 

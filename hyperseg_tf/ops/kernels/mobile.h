@@ -1,10 +1,10 @@
 // The two halves of a mobile inverted bottleneck of the backbone, for inference.
 //
-// The first half works like the fused block: a piece is a tile of the output and a block
-// of channels, whole cache lines of them; rows of the input are expanded into a ring of `kernel`
-// hidden rows, and as soon as the ring is full, one output row is made. The hidden map,
-// the largest of the network, is never written. The second half multiplies the gates
-// into the weights of the projection, not into the map.
+// The first half works like the fused block: a piece is a tile of the output and a
+// block of channels, whole cache lines of them; rows of the input are expanded into a
+// ring of `kernel` hidden rows, and as soon as the ring is full, one output row is made.
+// The hidden map, the largest of the network, is never written. The second half
+// multiplies the gates into the weights of the projection, not into the map.
 #ifndef HYPERSEG_TF_MOBILE_H_
 #define HYPERSEG_TF_MOBILE_H_
 
@@ -16,6 +16,11 @@
 #include "kernels.h"
 #include "scratch.h"
 #include "simd.h"
+
+// The fuzzer makes it small, to have many tiles without a wide map.
+#ifndef DPW_RING_FLOATS
+#define DPW_RING_FLOATS (40 * 1024)
+#endif
 
 namespace dpw {
 namespace DPW_ISA {
@@ -88,7 +93,8 @@ class Expand {
   static constexpr int64_t kBlock = 2 * kTileVectors * kLanes;
   // A ring takes a part of the L2 cache; a tile is high against the rows that
   // neighbouring tiles compute twice.
-  static constexpr int64_t kRingFloats = 40 * 1024, kRows = 32, kFewestPieces = 16;
+  static constexpr int64_t kRingFloats = DPW_RING_FLOATS, kRows = 32,
+                           kFewestPieces = 16;
 
   struct Work {
     float *expand, *depthwise, *shift1, *shift2, *ring, *row;
@@ -228,7 +234,8 @@ class Project {
     float* out = scratch.take(strip_ * kBlock);
     for (int64_t piece = begin; piece < end; ++piece) {
       const int64_t first = piece % blocks_ * kBlock;
-      const int64_t strip = piece / blocks_ % strips_, image = piece / blocks_ / strips_;
+      const int64_t strip = piece / blocks_ % strips_;
+      const int64_t image = piece / blocks_ / strips_;
       const int64_t pixel = strip * strip_;
       const int64_t used = std::min(kBlock, s_.filters - first);
       const int64_t count = std::min(strip_, s_.pixels - pixel);

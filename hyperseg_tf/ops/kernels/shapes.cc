@@ -70,6 +70,14 @@ std::string check_grid(int64_t height, int64_t width, int64_t rows, int64_t colu
   return "";
 }
 
+// Sizes that check() refuses could overflow before it sees them: they are not padded.
+bool paddable(const ExpandShape& s) {
+  for (int64_t size : {s.height, s.width}) {
+    if (size < 1 || size > kLargest) return false;
+  }
+  return s.kernel >= 1 && s.kernel <= 255 && s.stride >= 1 && s.stride <= 255;
+}
+
 }  // namespace
 
 bool parse_padding(const std::string& name, Padding* padding) {
@@ -211,7 +219,7 @@ std::string check(const BlockShape& s) {
 }
 
 void pad_same(ExpandShape* s) {
-  if (s->stride < 1) return;
+  if (!paddable(*s)) return;
   const auto along = [&](int64_t size, int64_t* before) {
     const int64_t out = (size + s->stride - 1) / s->stride;
     *before = std::max<int64_t>((out - 1) * s->stride + s->kernel - size, 0) / 2;
@@ -222,12 +230,12 @@ void pad_same(ExpandShape* s) {
 }
 
 void pad_explicit(ExpandShape* s, int64_t before, int64_t after) {
-  if (s->stride < 1) return;
+  s->before[0] = s->before[1] = before;
+  if (!paddable(*s) || before < 0 || before > 255 || after < 0 || after > 255) return;
   const auto along = [&](int64_t size) {
     const int64_t whole = size + before + after - s->kernel;
     return whole < 0 ? 0 : whole / s->stride + 1;
   };
-  s->before[0] = s->before[1] = before;
   s->out_height = along(s->height);
   s->out_width = along(s->width);
 }
@@ -284,8 +292,10 @@ std::string check(const ProjectShape& s) {
     return "channels must be positive: got " + text(s.hidden) + " hidden, " +
            text(s.filters) + " filters.";
   }
+  // Nor may an empty map hide the size of the gates.
   const int64_t images = std::max<int64_t>(s.batch, 1);
-  if (product(images, s.pixels, std::max(s.hidden, s.filters)) < 0 ||
+  const int64_t pixels = std::max<int64_t>(s.pixels, 1);
+  if (product(images, pixels, std::max(s.hidden, s.filters)) < 0 ||
       product(s.hidden, s.filters) < 0) {
     return "the maps must have less than 2**46 values: got batch " + text(s.batch) +
            " of " + text(s.pixels) + " pixels with " +

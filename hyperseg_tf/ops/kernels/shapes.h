@@ -90,9 +90,9 @@ struct ProjectShape {
   bool residual = false;
 };
 
-// Sets border and output size of SAME padding.
+// Sets border and output size of SAME padding; no output where check() refuses the rest.
 void pad_same(ExpandShape* shape);
-// Sets them for borders of `before` and `after` pixels.
+// Sets them for borders of `before` and `after` pixels, each at most 255.
 void pad_explicit(ExpandShape* shape, int64_t before, int64_t after);
 
 // Empty if the sizes fit each other, else the rule, what came, and the way out.
