@@ -27,7 +27,7 @@ _log = logging.getLogger("hyperseg_tf")
 SOURCES = Path(__file__).with_name("kernels")
 CACHE = "HYPERSEG_TF_CACHE"
 
-_UNITS = ("cpu.cc", "dispatch.cc", "shapes.cc", "tf_ops.cc")
+_UNITS = ("cpu.cc", "dispatch.cc", "shapes.cc", "tf_ops.cc", "tf_stage.cc")
 _COMMON = ("-std=c++17", "-O3", "-fPIC", "-fno-math-errno", "-Wno-psabi")
 _TILE = ("-DDPW_TILE_VECTORS=3",)
 # Instruction set -> flags of cpu.cc.
@@ -123,8 +123,10 @@ def _compile(folder: Path) -> Path:
 
     compiler = _compiler()
     x86 = platform.machine() in ("x86_64", "AMD64")
+    ours = ("-Wno-deprecated-declarations", *_tensorflow())
     jobs = [
-        ("tf_ops.cc", "tf_ops", ("-Wno-deprecated-declarations", *_tensorflow())),
+        ("tf_ops.cc", "tf_ops", ours),
+        ("tf_stage.cc", "tf_stage", ours),
         ("cpu.cc", "portable", _PORTABLE),
         ("shapes.cc", "shapes", ()),
         ("dispatch.cc", "dispatch", ("-DDPW_X86",) if x86 else ()),

@@ -1,6 +1,7 @@
 // All CPU kernels for one instruction set; compiled once for each (see ops/build.py).
 #include "block.h"
 #include "conv.h"
+#include "stage.h"
 
 namespace dpw {
 namespace DPW_ISA {
@@ -37,6 +38,18 @@ constexpr ConvKernels<T> conv_kernels() {
   };
 }
 
+using Work = void (Stage::*)(int64_t, int64_t) const;
+
+template <Work work>
+void staged(const StageShape& s, const StagePointers& p, int64_t begin, int64_t end) {
+  (Stage(s, p).*work)(begin, end);
+}
+
+constexpr StageKernels stage_kernels() {
+  return {staged<&Stage::moments>, staged<&Stage::run>, staged<&Stage::gradient>,
+          staged<&Stage::finish>};
+}
+
 }  // namespace
 
 #define DPW_TEXT(name) #name
@@ -46,7 +59,7 @@ const Kernels& table() {
   static const Kernels kernels = {
       DPW_NAME(DPW_ISA),       block_kernels<float>(), block_kernels<Bfloat16>(),
       block_kernels<Half>(),   conv_kernels<float>(),  conv_kernels<Bfloat16>(),
-      conv_kernels<Half>(),
+      conv_kernels<Half>(),    stage_kernels(),
   };
   return kernels;
 }

@@ -71,9 +71,25 @@ struct BlockShape {
   bool residual() const { return hidden && channels() == filters; }
 };
 
+// One stage of a level in training: batch normalization, ReLU6 and a convolution without
+// padding of every patch, each with its own kernel.
+struct StageShape {
+  int64_t patches = 0, height = 0, width = 0, channels = 0;
+  int64_t filters = 0, kernel = 1;
+
+  // Else pointwise; the depthwise one has as many filters as channels.
+  bool depthwise() const { return kernel > 1; }
+  int64_t out_height() const { return height - kernel + 1; }
+  int64_t out_width() const { return width - kernel + 1; }
+  int64_t weights() const {
+    return depthwise() ? channels * kernel * kernel : filters * channels;
+  }
+};
+
 // Empty if the sizes fit each other, else the rule, what came, and the way out.
 std::string check(const ConvShape& shape);
 std::string check(const BlockShape& shape);
+std::string check(const StageShape& shape);
 
 }  // namespace dpw
 

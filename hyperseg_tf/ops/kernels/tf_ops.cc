@@ -1,14 +1,11 @@
 // The TensorFlow ops: they check every size, cut the work, and call the kernels.
-#include <atomic>
-#include <new>
-
 #include "kernels.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
-#include "tensorflow/core/util/work_sharder.h"
 #include "tf_base.h"
+#include "tf_share.h"
 
 namespace hyperseg {
 namespace {
@@ -16,27 +13,6 @@ namespace {
 using tensorflow::DT_FLOAT;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
-
-// Runs `work(begin, end)` on all threads of the device. False after an error was
-// reported: memory that a thread does not get must not end the process.
-template <typename Work>
-bool share(OpKernelContext* context, int64_t pieces, int64_t cost, Work work) {
-  if (pieces < 1) return true;
-  std::atomic<bool> enough{true};
-  const auto guarded = [&](int64_t begin, int64_t end) {
-    try {
-      if (enough) work(begin, end);
-    } catch (const std::bad_alloc&) {
-      enough = false;
-    }
-  };
-  const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
-  tensorflow::Shard(workers.num_threads, workers.workers, pieces, cost, guarded);
-  if (enough) return true;
-  context->CtxFailure(tensorflow::errors::ResourceExhausted(
-      "there is not enough memory for the scratch space of a patch."));
-  return false;
-}
 
 int64_t patches(const dpw::ConvShape& s) { return s.batch * s.rows * s.columns; }
 
