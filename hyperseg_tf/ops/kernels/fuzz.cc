@@ -373,10 +373,19 @@ void try_drawn(Shape s, Random& random) {
   try_shape(s, random);
 }
 
+}  // namespace
+}  // namespace fuzz
+
+#include "fuzz_stage.h"  // of what stands above
+
+namespace fuzz {
+namespace {
+
 void run_case(int64_t number) {
   current.number = number;
   Random random(current.seed, static_cast<uint64_t>(number));
-  if (random.chance(50)) try_drawn(draw_conv(random), random);
+  if (random.chance(20)) try_stage(random);
+  else if (random.chance(50)) try_drawn(draw_conv(random), random);
   else try_drawn(draw_block(random), random);
 }
 

@@ -1,9 +1,8 @@
-// Sharing the pieces of a CPU kernel among the threads of TensorFlow.
+// Work of a CPU op, shared among the threads of TensorFlow's pool.
 #ifndef HYPERSEG_TF_TF_SHARE_H_
 #define HYPERSEG_TF_TF_SHARE_H_
 
 #include <atomic>
-#include <cstdint>
 #include <new>
 
 #include "tensorflow/core/framework/op_kernel.h"
