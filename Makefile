@@ -66,9 +66,11 @@ fuzz: .venv/test
 
 bench: .venv/test
 	$(BIN)/python -m benchmarks.network_cpu
+	$(BIN)/python -m benchmarks.training_cpu
 
 bench-quick: .venv/test
 	$(BIN)/python -m benchmarks.network_cpu --quick
+	$(BIN)/python -m benchmarks.training_cpu --quick
 
 clean:
 	rm -rf .venv $(DEMO)

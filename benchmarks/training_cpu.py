@@ -11,12 +11,15 @@ weights, from fixed features and a fixed signal to all gradients.
 
 import argparse
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
 from benchmarks import harness, network_weights
 
 IMPLEMENTATIONS = ("auto", "fused", "xla", "slices", "einsum")
+QUICK = ("auto", "xla", "einsum")
+REFERENCE = "einsum"
 # The project's aims; printed beside the figures, no more.
 GOAL = 1.5
 GOAL_SHARE = 0.5
@@ -38,9 +41,15 @@ def main() -> None:
     parser.add_argument(
         "--implementations",
         nargs="+",
-        default=IMPLEMENTATIONS,
         choices=IMPLEMENTATIONS,
-        help="which (all)",
+        help="which besides 'auto' and 'einsum' (all; quick xla)",
+    )
+    parser.add_argument(
+        "--together",
+        type=int,
+        default=4,
+        help="processes at a time, of 4 to 6 GB each (default 4); more competitors make "
+        "several tables",
     )
     args = parser.parse_args()
     usual = ("hyperseg_s_camvid", 4, (360, 480))
@@ -50,15 +59,41 @@ def main() -> None:
         given or default
         for given, default in zip(asked, quick if args.quick else usual, strict=True)
     )
+    names = args.implementations or (QUICK if args.quick else IMPLEMENTATIONS)
+    found = groups(names, args.together)
+    # At another size or for another network nothing was aimed for.
+    aimed = not args.quick and not any(asked)
+    for i, group in enumerate(found):
+        print("\n" * bool(i), end="")
+        options = argparse.Namespace(**vars(args))
+        if args.json is not None and len(found) > 1:
+            options.json = args.json.with_stem(f"{args.json.stem}_{i + 1}")
+        _compare(options, group, preset, batch_size, height, width, aimed)
+
+
+def groups(names: Sequence[str], together: int) -> list[list[str]]:
+    """Competitors of each table: 'auto', some of the names, and the reference."""
+    others = [n for n in dict.fromkeys(names) if n not in ("auto", REFERENCE)]
+    size = max(1, together - 2)
+    parts = [others[i : i + size] for i in range(0, len(others), size)] or [[]]
+    return [["auto", *part, REFERENCE] for part in parts]
+
+
+def _compare(
+    args: argparse.Namespace,
+    names: Sequence[str],
+    preset: str,
+    batch_size: int,
+    height: int,
+    width: int,
+    aimed: bool,
+) -> None:
     arguments = {
         "preset": preset,
         "batch_size": batch_size,
         "height": height,
         "width": width,
     }
-    names = list(dict.fromkeys(args.implementations))
-    # At another size or for another network nothing was aimed for.
-    aimed = not args.quick and not any(asked)
     comparison = harness.compare(
         [
             harness.Competitor(
@@ -70,12 +105,11 @@ def main() -> None:
         ],
         args,
         title=f"training {preset}, batch {batch_size}, {height}x{width}, float32, CPU",
-        reference=names[-1],
+        reference=REFERENCE,
         goals={("step", "auto"): GOAL} if aimed else {},
     )
     harness.report(comparison, args)
-    if "auto" in names:
-        print(fastest(comparison, judged=aimed))
+    print(fastest(comparison, judged=aimed))
     for line in shares(comparison, GOAL_SHARE if aimed else None):
         print(line)
     for name in names[:-1]:
