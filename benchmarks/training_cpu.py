@@ -48,8 +48,8 @@ def main() -> None:
         "--together",
         type=int,
         default=4,
-        help="processes at a time, of 4 to 6 GB each (default 4); more competitors make "
-        "several tables",
+        help="processes at a time, of 4 to 6 GB each (default 4); more competitors "
+        "make several tables",
     )
     args = parser.parse_args()
     usual = ("hyperseg_s_camvid", 4, (360, 480))

@@ -59,8 +59,10 @@ def resolve(name: str, training: bool = False) -> str:
 def _fastest(training):
     if keras.backend.backend() != "tensorflow":
         chosen, reason = "slices", f"the {keras.backend.backend()} backend compiles it"
+    elif training and no_stages():
+        chosen, reason = "xla", ""
     else:
-        reason = _no_fused() or (no_stages() if training else "")
+        reason = _no_fused()
         chosen = "xla" if reason else "fused"
     _say(chosen, training, reason)
     return chosen
