@@ -8,7 +8,7 @@ WORKERS ?= 2
 CASES ?= 40000
 SEED ?= 0
 BENCH ?= bench
-BENCHMARKS ?= network_cpu blocks_cpu scaling_cpu
+BENCHMARKS ?= network_cpu blocks_cpu training_cpu scaling_cpu
 
 .PHONY: demo test test-slow ops fuzz bench bench-quick lint format clean
 .DEFAULT_GOAL := demo

@@ -87,6 +87,8 @@ class Block:
         self.positions = positions
         self.epsilon = epsilon
         self.ops = choice.primitives(implementation)
+        self.staged = implementation == "fused"
+        implementation = "xla" if self.staged else implementation
         self.compiled = compiled or implementation == "xla"
         self.gather = choice.compile_if(implementation, self._gather)
 
@@ -136,14 +138,22 @@ class Block:
         grid = ops.shape(weights)[1:3]
         # With halo="patch" the pixels around a patch go through its own expansion, as
         # in the published Cityscapes and CamVid models.
-        y = ops.relu6(norm(self.ops.pointwise(x, expand)))
+        y = self.ops.pointwise(x, expand)
         if self.halo == "neighbour":
             halo = (self.kernel_size - 1) // 2
+            y = ops.relu6(norm(y))
             y = patches.pad(patches.join(y, grid, batch), halo, self.padding)
-            y = patches.cut(y, grid, halo)
-        y = ops.relu6(norm(self.ops.depthwise(y, depthwise)))
-        y = norm(self.ops.pointwise(y, project))
+            y = self.ops.depthwise(patches.cut(y, grid, halo), depthwise)
+        else:
+            y = self._stage(y, norm, depthwise, self.ops.depthwise)
+        y = norm(self._stage(y, norm, project, self.ops.pointwise))
         return patches.join(y, grid, batch)
+
+    def _stage(self, x, norm, kernels, convolve):
+        """Normalise, ReLU6, convolve: in one kernel where there is one."""
+        if self.staged and norm.training and x.dtype == "float32":
+            return norm.stage(x, kernels)
+        return convolve(ops.relu6(norm(x)), kernels)
 
 
 class _Norms:
@@ -152,7 +162,7 @@ class _Norms:
     def __init__(self, norms, epsilon, training):
         self._values = iter(norms)
         self._epsilon = epsilon
-        self._training = training
+        self.training = training
         self.statistics = []
 
     def __call__(self, x):
@@ -160,9 +170,23 @@ class _Norms:
         if len(values) == 1:
             return x + ops.cast(values[0], x.dtype)
         gamma, beta, mean, variance = values
-        if not self._training:
+        if not self.training:
             return normalise(x, gamma, beta, mean, variance, self._epsilon)
         y, *statistics = normalise_batch(x, gamma, beta, self._epsilon)
+        self.statistics.append(statistics)
+        return y
+
+    def stage(self, x, kernels):
+        """The normalization, ReLU6 and a convolution (N, O, C) or (N, C, k, k)."""
+        from hyperseg_tf.ops import fused
+
+        gamma, beta, *_ = next(self._values)
+        _, filters, *rest = kernels.shape
+        kernel_size = rest[-1] if len(rest) == 2 else 1
+        flat = ops.reshape(kernels, (-1, math.prod(kernels.shape[1:])))
+        y, *statistics = fused.stage(
+            x, gamma, beta, flat, filters, kernel_size, self._epsilon
+        )
         self.statistics.append(statistics)
         return y
 
@@ -291,8 +315,8 @@ class Level(keras.layers.Layer):
     def _runner(self, training):
         if training not in self._run:
             implementation = choice.resolve(self.implementation, training)
-            if implementation == "fused":
-                implementation = "xla"  # it has no gradient of a whole level
+            if implementation == "fused" and (not training or choice.no_stages()):
+                implementation = "xla"
             # Inference is compiled whole; training picks the best kernel per step.
             whole = implementation == "xla" and not training
             block = Block(

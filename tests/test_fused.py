@@ -306,13 +306,13 @@ def test_unknown_sizes_stay_unknown_in_a_graph():
         )
 
 
-def test_auto_is_fused_in_inference_and_xla_in_training(monkeypatch, caplog):
+def test_auto_is_fused_in_inference_and_in_training(monkeypatch, caplog):
     monkeypatch.delenv(choice.ENVIRONMENT, raising=False)
     choice._say.cache_clear()
     with caplog.at_level(logging.INFO, logger="hyperseg_tf"):
         for _ in range(2):
             assert choice.resolve("auto") == "fused"
-            assert choice.resolve("auto", training=True) == "xla"
+            assert choice.resolve("auto", training=True) == "fused"
     assert len([r for r in caplog.records if "dynamic convolutions" in r.message]) == 2
     monkeypatch.setenv(choice.ENVIRONMENT, "slices")
     assert choice.resolve("auto") == choice.resolve("auto", training=True) == "slices"

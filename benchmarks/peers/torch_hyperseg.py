@@ -99,13 +99,17 @@ class TorchHyperSeg(nn.Module):
 
     def decode(self, image: Tensor, features: list[Tensor], head: Tensor) -> Tensor:
         """Everything behind the backbone: context head, decoder, last upsampling."""
-        maps = [image, *features]
-        logits = self.decoder(maps, self.weight_mapper(head))
-        if logits.shape[2:] != image.shape[2:]:
-            logits = F.interpolate(
-                logits, image.shape[2:], mode="bilinear", align_corners=False
-            )
-        return logits
+        logits = self.decoder([image, *features], self.weight_mapper(head))
+        return self.enlarge(logits, image)
+
+    @staticmethod
+    def enlarge(logits: Tensor, image: Tensor) -> Tensor:
+        """Logits of the last level at the size of the image."""
+        if logits.shape[2:] == image.shape[2:]:
+            return logits
+        return F.interpolate(
+            logits, image.shape[2:], mode="bilinear", align_corners=False
+        )
 
 
 class Backbone(EfficientNet):

@@ -38,7 +38,10 @@ SOURCES = Path(__file__).with_name("kernels")
 CACHE = "HYPERSEG_TF_CACHE"
 GPU = "HYPERSEG_TF_GPU"
 
-_UNITS = ("cpu.cc", "dispatch.cc", "shapes.cc", "tf_ops.cc", "tf_mobile.cc")
+_UNITS = (
+    *("cpu.cc", "dispatch.cc", "shapes.cc"),
+    *("tf_ops.cc", "tf_mobile.cc", "tf_stage.cc"),
+)
 _GPU_UNITS = ("cuda.cu.cc", "tf_gpu.cc")
 _COMMON = ("-std=c++17", "-O3", "-fPIC", "-fno-math-errno", "-Wno-psabi")
 _TILE = ("-DDPW_TILE_VECTORS=3",)
@@ -265,6 +268,7 @@ def _compile(folder: Path, cuda) -> Path:
     jobs = [
         ("tf_ops.cc", "tf_ops", ours),
         ("tf_mobile.cc", "tf_mobile", ours),
+        ("tf_stage.cc", "tf_stage", ours),
         ("cpu.cc", "portable", _PORTABLE),
         ("shapes.cc", "shapes", ()),
         ("dispatch.cc", "dispatch", ("-DDPW_X86",) if x86 else ()),

@@ -34,8 +34,8 @@ def resolve(name: str, training: bool = False) -> str:
 
     Args:
         name: One of `IMPLEMENTATIONS`.
-        training: Whether gradients of a whole level are needed; no fused kernel has
-            them, XLA is the fastest then.
+        training: Whether gradients of a whole level are needed, with the statistics of
+            the batch; the fused kernels have them on the CPU.
 
     Raises:
         ValueError: The name is unknown.
@@ -60,13 +60,22 @@ def resolve(name: str, training: bool = False) -> str:
 def _fastest(training):
     if keras.backend.backend() != "tensorflow":
         chosen, reason = "slices", f"the {keras.backend.backend()} backend compiles it"
-    elif training:
+    elif training and no_stages():
         chosen, reason = "xla", ""
     else:
         reason = _no_fused()
         chosen = "xla" if reason else "fused"
     _say(chosen, training, reason)
     return chosen
+
+
+def no_stages() -> str:
+    """Why the fused kernels cannot train here though they can run, "" if they can."""
+    import tensorflow as tf
+
+    if tf.config.get_visible_devices("GPU"):
+        return "their stages of training are for the CPU, and there is a GPU."
+    return ""
 
 
 def _no_fused() -> str:
@@ -111,9 +120,9 @@ def fused_cpu(name: str) -> bool:
 def primitives(name: str):
     """The module with convolve, pointwise and depthwise of a resolved name.
 
-    "fused" has none: it is one kernel for all of them.
+    "fused" has none of its own: around its kernels, it takes those of "xla".
     """
-    if name == "xla" and keras.backend.backend() == "tensorflow":
+    if name in ("xla", "fused") and keras.backend.backend() == "tensorflow":
         return importlib.import_module("hyperseg_tf.ops.xla")
     return einsum if name == "einsum" else slices
 

@@ -1,4 +1,4 @@
-"""The custom ops as functions of tensors: one block, or one convolution, in one kernel.
+"""The custom ops as functions of tensors: a block, a convolution, a stage of training.
 
 TensorFlow only. See `docs/dpwconv.md` for what the kernels do and why.
 """
@@ -62,6 +62,44 @@ def conv(x, weights, filters: int, kernel_size: int, groups: int, padding: str):
         return ops.dpw_conv(x=x, weights=weights, **options), gradient
 
     return run(tf.convert_to_tensor(x), tf.convert_to_tensor(weights))
+
+
+def stage(x, gamma, beta, kernels, filters: int, kernel_size: int, epsilon: float):
+    """Batch normalization, ReLU6 and a dynamic convolution of patches, in training.
+
+    The normalised map is made again in the cache when it is needed, and never stored.
+    On the CPU, in float32.
+
+    Args:
+        x: (N, r, s, C), the patches with their halo.
+        gamma: (C,).
+        beta: (C,).
+        kernels: (N, P). Kernel 1: pointwise, P = filters * C in the order (filter,
+            channel). Else depthwise with `filters` = C, P = C * kernel_size**2.
+        filters: Output channels O.
+        kernel_size: Odd side of the kernels; nothing is padded.
+        epsilon: Added to the variance of the batch.
+
+    Returns:
+        (N, r - kernel_size + 1, s - kernel_size + 1, O), and the (C,) mean and unbiased
+        variance of x; the latter two pass no gradient.
+
+    Raises:
+        tf.errors.InvalidArgumentError: The sizes do not fit each other.
+    """
+    options = {"filters": filters, "kernel_size": kernel_size, "epsilon": epsilon}
+    ops = build.load()
+
+    @tf.custom_gradient
+    def run(*inputs):
+        y, mean, variance = ops.dpw_stage(*inputs, **options)
+
+        def gradient(upstream, *_):
+            return ops.dpw_stage_grad(*inputs, mean, variance, upstream, **options)
+
+        return (y, mean, variance), gradient
+
+    return run(*(tf.convert_to_tensor(value) for value in (x, gamma, beta, kernels)))
 
 
 def block(

@@ -2,6 +2,7 @@
 #include "block.h"
 #include "conv.h"
 #include "mobile.h"
+#include "stage.h"
 
 namespace dpw {
 namespace DPW_ISA {
@@ -54,6 +55,18 @@ constexpr MobileKernels mobile_kernels() {
   };
 }
 
+using Work = void (Stage::*)(int64_t, int64_t) const;
+
+template <Work work>
+void staged(const StageShape& s, const StagePointers& p, int64_t begin, int64_t end) {
+  (Stage(s, p).*work)(begin, end);
+}
+
+constexpr StageKernels stage_kernels() {
+  return {staged<&Stage::moments>, staged<&Stage::run>, staged<&Stage::gradient>,
+          staged<&Stage::finish>};
+}
+
 }  // namespace
 
 #define DPW_TEXT(name) #name
@@ -63,7 +76,7 @@ const Kernels& table() {
   static const Kernels kernels = {
       DPW_NAME(DPW_ISA),       block_kernels<float>(), block_kernels<Bfloat16>(),
       block_kernels<Half>(),   conv_kernels<float>(),  conv_kernels<Bfloat16>(),
-      conv_kernels<Half>(),    mobile_kernels(),
+      conv_kernels<Half>(),    mobile_kernels(),       stage_kernels(),
   };
   return kernels;
 }

@@ -18,6 +18,7 @@
 #include "fuzz_mobile.h"
 #include "fuzz_reference.h"
 #include "fuzz_shapes.h"
+#include "fuzz_stage.h"
 #include "kernels.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -307,8 +308,9 @@ bool try_expand(Random& random) {
 }
 
 // The numbers take turns, so that every kind has its share.
-constexpr int kKinds = 4;
-const char* const kKindNames[kKinds] = {"DpwConv", "DpwBlock", "expand", "project"};
+constexpr int kKinds = 5;
+const char* const kKindNames[kKinds] = {"DpwConv", "DpwBlock", "expand", "project",
+                                        "stage"};
 
 void run_case(int64_t number) {
   current.number = number;
@@ -325,8 +327,11 @@ void run_case(int64_t number) {
     case 2:
       ran = try_expand(random);
       break;
-    default:
+    case 3:
       ran = try_drawn(draw_project(random), random);
+      break;
+    default:
+      ran = try_stage(random);
   }
   counts.ran[kind] += ran;
 }

@@ -57,6 +57,24 @@ struct ProjectPointers {
   float* output;          // (B, P, O)
 };
 
+// Pointers of one stage and its gradients; what is not asked for is null. Rows of C
+// numbers belong to the batch, those of `partial` to a patch.
+struct StagePointers {
+  const float* x;         // (N, H, W, C)
+  const float* kernels;   // (N, P)
+  const float* upstream;  // (N, H', W', O): the gradient of y
+  const float* mean;      // (C)
+  const float* inverse;   // (C): 1 / standard deviation
+  const float* scale;     // (C): gamma * inverse
+  const float* shift;     // (C): beta
+  const float* offset;    // (C): see Stage::finish
+  const float* slope;     // (C)
+  float* partial;         // (N, 2, C)
+  float* y;               // (N, H', W', O)
+  float* x_gradient;      // (N, H, W, C)
+  float* kernels_gradient;  // (N, P)
+};
+
 // Patches whose weights are generated together, and how many such strips there are.
 int64_t block_strip(const BlockShape& shape);
 int64_t block_strips(const BlockShape& shape);
@@ -102,6 +120,14 @@ struct MobileKernels {
                   int64_t end);
 };
 
+// Each over pieces [begin, end) of the N patches, in any number of calls. Forward:
+// moments, then run; back: gradient, then finish.
+struct StageKernels {
+  using Work = void (*)(const StageShape&, const StagePointers&, int64_t begin,
+                        int64_t end);
+  Work moments, run, gradient, finish;
+};
+
 struct Kernels {
   const char* name;
   BlockKernels<float> block_f32;
@@ -111,6 +137,7 @@ struct Kernels {
   ConvKernels<Bfloat16> conv_bf16;
   ConvKernels<Half> conv_f16;
   MobileKernels mobile;
+  StageKernels stage;
 
   const BlockKernels<float>& block(float) const { return block_f32; }
   const BlockKernels<Bfloat16>& block(Bfloat16) const { return block_bf16; }

@@ -304,4 +304,36 @@ std::string check(const ProjectShape& s) {
   return "";
 }
 
+std::string check(const StageShape& s) {
+  std::string wrong = check_sizes({{"batch", s.patches},
+                                   {"height", s.height},
+                                   {"width", s.width},
+                                   {"channels", s.channels},
+                                   {"filters", s.filters},
+                                   {"kernel_size", s.kernel}});
+  if (!wrong.empty()) return wrong;
+  wrong = check_grid(s.height, s.width, 1, 1, s.kernel, Padding::kZeros);
+  if (!wrong.empty()) return wrong;
+  if (s.channels < 1 || s.filters < 1) {
+    return "channels and filters must be at least 1: got " + text(s.channels) +
+           " and " + text(s.filters) + ".";
+  }
+  if (s.kernel > s.height || s.kernel > s.width) {
+    return "the kernel must fit in the patch: got " + text(s.kernel) + " and " +
+           pair(s.height, s.width) + ".";
+  }
+  if (s.depthwise() && s.filters != s.channels) {
+    return "a depthwise stage has as many filters as channels: got " +
+           text(s.filters) + " and " + text(s.channels) + ".";
+  }
+  if (product(s.channels + 64, s.kernel, s.kernel, s.filters + 64) < 0 ||
+      product(s.patches, s.height + 2 * s.kernel, s.width + 2 * s.kernel,
+              s.channels + s.filters + 64, s.kernel) < 0) {
+    return "the numbers of a stage must be countable: got " + text(s.patches) +
+           " patches of " + pair(s.height, s.width) + " pixels, " + text(s.channels) +
+           " channels and " + text(s.filters) + " filters.";
+  }
+  return "";
+}
+
 }  // namespace dpw

@@ -90,6 +90,21 @@ struct ProjectShape {
   bool residual = false;
 };
 
+// One stage of a level in training: batch normalization, ReLU6 and a convolution without
+// padding of every patch, each with its own kernel.
+struct StageShape {
+  int64_t patches = 0, height = 0, width = 0, channels = 0;
+  int64_t filters = 0, kernel = 1;
+
+  // Else pointwise; the depthwise one has as many filters as channels.
+  bool depthwise() const { return kernel > 1; }
+  int64_t out_height() const { return height - kernel + 1; }
+  int64_t out_width() const { return width - kernel + 1; }
+  int64_t weights() const {
+    return depthwise() ? channels * kernel * kernel : filters * channels;
+  }
+};
+
 // Sets border and output size of SAME padding; no output where check() refuses the rest.
 void pad_same(ExpandShape* shape);
 // Sets them for borders of `before` and `after` pixels, each at most 255.
@@ -100,6 +115,7 @@ std::string check(const ConvShape& shape);
 std::string check(const BlockShape& shape);
 std::string check(const ExpandShape& shape);  // once it is padded
 std::string check(const ProjectShape& shape);
+std::string check(const StageShape& shape);
 
 }  // namespace dpw
 
