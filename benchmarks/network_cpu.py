@@ -138,9 +138,8 @@ def frozen(*, threads: int, preset: str, height: int, width: int) -> harness.Ste
     """Our inference form: batch norms folded, variables turned into constants."""
     tf = _tensorflow(threads)
     import keras
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2,
-    )
+
+    from hyperseg_tf.freeze import freeze
 
     model = _ours(preset).fold()
     tensors = model.taps().output
@@ -154,20 +153,15 @@ def frozen(*, threads: int, preset: str, height: int, width: int) -> harness.Ste
     *values, head_values = backbone(images, training=False)
     signal = head(head_values, training=False)
 
-    def freeze(net, inputs):
-        function = tf.function(lambda *tensors: net(_one(tensors), training=False))
+    def part(net, *inputs):
         specs = [tf.TensorSpec(x.shape, x.dtype) for x in inputs]
-        constant = convert_variables_to_constants_v2(
-            function.get_concrete_function(*specs)
-        )
-        # What the part does not read is no input of its graph any more.
-        return lambda: constant(*inputs)
+        return freeze(lambda *x: net(_one(x), training=False), specs)(*inputs)
 
     return {
-        "network": freeze(model, [images]),
-        "backbone": freeze(backbone, [images]),
-        "head": freeze(head, [head_values]),
-        "decoder": freeze(decoder, [images, *values, signal]),
+        "network": part(model, images),
+        "backbone": part(backbone, images),
+        "head": part(head, head_values),
+        "decoder": part(decoder, images, *values, signal),
     }
 
 

@@ -214,23 +214,19 @@ def network(
     tensorflow_blocks.limit_threads(threads)
     _reserve_memory()
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2,
-    )
 
     from hyperseg_tf import HyperSeg
+    from hyperseg_tf.freeze import freeze
 
     model = HyperSeg.from_preset(PRESET, backbone_padding="static")
     network_weights.assign(model)
     model = model.fold()
-    function = tf.function(lambda x: model(x, training=False))
     spec = tf.TensorSpec((None, None, None, 3), tf.float32)
-    constant = convert_variables_to_constants_v2(function.get_concrete_function(spec))
+    bind = freeze(lambda x: model(x, training=False), [spec])
 
     def step(batch, height, width):
         image = network_weights.image(height, width)
-        images = tf.constant(image.repeat(batch, axis=0))
-        return lambda: constant(images)
+        return bind(tf.constant(image.repeat(batch, axis=0)))
 
     return {label: step(*size) for label, size in sizes.items()}
 

@@ -15,6 +15,7 @@ import numpy as np
 from hyperseg_tf import presets
 from hyperseg_tf.atomic import atomic_file
 from hyperseg_tf.errors import UserError
+from hyperseg_tf.freeze import freeze
 from hyperseg_tf.versions import versions
 
 
@@ -136,17 +137,14 @@ def frozen(model: keras.Model, images: np.ndarray) -> Callable[[], np.ndarray]:
     if keras.backend.backend() != "tensorflow":
         return lambda: keras.ops.convert_to_numpy(model(images, training=False))
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2,
-    )
 
     images = tf.constant(images)
-    function = tf.function(lambda x: model(x, training=False))
-    constant = convert_variables_to_constants_v2(
-        function.get_concrete_function(tf.TensorSpec(images.shape, images.dtype))
-    )
+    step = freeze(
+        lambda x: model(x, training=False),
+        [tf.TensorSpec(images.shape, images.dtype)],
+    )(images)
     # A copy to the host waits for the device, so that the clock sees all the work.
-    return lambda: constant(images)[0].numpy()
+    return lambda: step()[0].numpy()
 
 
 def _model(model: keras.Model | str | Path) -> keras.Model:

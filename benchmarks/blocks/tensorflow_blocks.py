@@ -79,11 +79,9 @@ def static(
 
 def _static_step(block: BlockSpec, frozen: bool):
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2,
-    )
 
     from hyperseg_tf.decoder import fuse
+    from hyperseg_tf.freeze import freeze
 
     values = inputs.draw(block)
     biases = [tf.Variable(bias) for bias in values.biases]
@@ -115,8 +113,7 @@ def _static_step(block: BlockSpec, frozen: bool):
     if not frozen:
         return lambda: run(*tensors)
     specs = [tf.TensorSpec(x.shape, x.dtype) for x in tensors]
-    constant = convert_variables_to_constants_v2(run.get_concrete_function(*specs))
-    return lambda: constant(*tensors)
+    return freeze(run, specs)(*tensors)
 
 
 def _depthwise(kernel):

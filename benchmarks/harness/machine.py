@@ -9,7 +9,10 @@ from typing import Any
 
 from benchmarks.harness.turns import processors
 
-PACKAGES = ("numpy", "tensorflow", "keras", "torch", "efficientnet-pytorch")
+PACKAGES = (
+    *("numpy", "tensorflow", "keras", "torch", "onnx", "onnxruntime"),
+    "efficientnet-pytorch",
+)
 
 
 def describe_machine(threads: int) -> dict[str, Any]:
