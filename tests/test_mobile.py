@@ -30,6 +30,16 @@ def weights(channels, hidden, kernel_size):
     )
 
 
+def excitation(hidden, squeezed):
+    """reduce, shift1, expand, shift2."""
+    return (
+        normal(hidden, squeezed) / hidden**0.5,
+        normal(squeezed),
+        normal(squeezed, hidden) / squeezed**0.5,
+        normal(hidden),
+    )
+
+
 def close(found, wanted):
     scale = float(np.abs(wanted).max(initial=1.0))
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=2e-6 * scale)
@@ -91,23 +101,40 @@ def test_projection_is_what_stock_operations_compute(
     np.testing.assert_array_equal(y, mobile.gated_project(x, *arguments))
 
 
+@settings(max_examples=30, deadline=None)
+@given(batch=st.integers(0, 3), hidden=st.integers(1, 600), squeezed=st.integers(1, 50))
+def test_gates_are_what_stock_operations_compute(batch, hidden, squeezed):
+    mean = normal(batch, hidden)
+    arguments = excitation(hidden, squeezed)
+    gate = mobile.squeeze_excite(mean, *arguments)
+    assert gate.shape == (batch, hidden)
+    close(gate, mobile.plain_squeeze_excite(mean, *arguments))
+    np.testing.assert_array_equal(gate, mobile.squeeze_excite(mean, *arguments))
+
+
 @pytest.mark.parametrize("hidden", [0, 10])
 def test_gradients_are_those_of_the_stock_operations(hidden):
     x = normal(2, 5, 6, 4)
     parts = weights(4, hidden, 3)
     expansion = [x, *(part for part in parts if part is not None)]
     width = hidden or 4
-    projection = [normal(2, width), normal(width, 4), normal(4)]
+    gates = excitation(width, 3)
+    projection = [normal(width, 4), normal(4)]
+    sources = [*expansion, *gates, *projection]
 
-    def run(expand, project):
+    def run(expand, excite, project):
         with tf.GradientTape() as tape:
-            tape.watch([*expansion, *projection])
+            tape.watch(sources)
             y, mean = expand(x, *parts, stride=1)
-            y = project(y, *projection, x) * tf.reduce_sum(mean)
-        return tape.gradient(y, [*expansion, *projection])
+            y = project(y, excite(mean, *gates), *projection, x)
+        return tape.gradient(y, sources)
 
-    found = run(mobile.expand_depthwise, mobile.gated_project)
-    wanted = run(mobile.plain_expand_depthwise, mobile.plain_gated_project)
+    found = run(mobile.expand_depthwise, mobile.squeeze_excite, mobile.gated_project)
+    wanted = run(
+        mobile.plain_expand_depthwise,
+        mobile.plain_squeeze_excite,
+        mobile.plain_gated_project,
+    )
     for one, other in zip(found, wanted, strict=True):
         scale = float(tf.reduce_max(abs(other)))
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * scale)
@@ -193,6 +220,18 @@ def test_sizes_that_do_not_fit_are_refused(name, shape):
 def test_projections_that_do_not_fit_are_refused(name, shape):
     with pytest.raises(tf.errors.InvalidArgumentError, match="got"):
         mobile.gated_project(**{**arguments()[1], name: tf.zeros(shape)})
+
+
+@pytest.mark.parametrize(
+    "place, shape",
+    [(0, (2, 10, 1)), (0, (2, 11)), (0, (2, 0)), (1, (10,)), (1, (10, 0)), (2, (4,))]
+    + [(3, (3, 9)), (3, (4, 10)), (4, (9,)), (4, ())],
+)
+def test_gates_that_do_not_fit_are_refused(place, shape):
+    given = [normal(2, 10), *excitation(10, 3)]
+    given[place] = tf.zeros(shape)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="got"):
+        mobile.squeeze_excite(*given)
 
 
 @pytest.mark.parametrize("options", [{"borders": (1,)}, {"borders": (-1, 0)}])

@@ -10,8 +10,8 @@ from hyperseg_tf.ops import choice
 class MobileBottleneck(layers.Layer):
     """Expansion, depthwise convolution, squeeze-and-excitation, projection, residual.
 
-    The inference form: all convolutions have a bias. On a CPU with the custom ops two
-    kernels do nearly all of it (`hyperseg_tf.ops.mobile`); else stock layers do.
+    The inference form: all convolutions have a bias. On a CPU with the custom ops three
+    kernels do all of it (`hyperseg_tf.ops.mobile`); else stock layers do.
 
     Args:
         filters: Output channels; the input is added where stride is 1 and it has as
@@ -109,10 +109,16 @@ class MobileBottleneck(layers.Layer):
             self.strides,
             self.borders or (),
         )
-        gate = self.excite(self.reduce(mean[:, None, None]))
+        gate = mobile.squeeze_excite(
+            mean,
+            self.reduce.kernel[0, 0],
+            self.reduce.bias,
+            self.excite.kernel[0, 0],
+            self.excite.bias,
+        )
         return mobile.gated_project(
             hidden,
-            gate[:, 0, 0],
+            gate,
             self.project.kernel[0, 0],
             self.project.bias,
             x if self.residual else None,

@@ -1,4 +1,4 @@
-"""The two halves of a mobile inverted bottleneck as functions of tensors.
+"""The parts of a mobile inverted bottleneck as functions of tensors.
 
 TensorFlow on the CPU, float32, inference; see `docs/dpwconv.md`.
 """
@@ -43,6 +43,27 @@ def expand_depthwise(
     )
 
 
+def squeeze_excite(mean, reduce, shift1, expand, shift2):
+    """Gates of the channels: sigmoid(expand(swish(reduce(mean)))).
+
+    Args:
+        mean: (B, M) float32.
+        reduce: (M, R).
+        shift1: (R,).
+        expand: (R, M).
+        shift2: (M,).
+
+    Returns:
+        (B, M), from 0 to 1.
+
+    Raises:
+        tf.errors.InvalidArgumentError: The sizes do not fit each other.
+    """
+    return build.load().squeeze_excite(
+        mean=mean, reduce=reduce, shift1=shift1, expand=expand, shift2=shift2
+    )
+
+
 def gated_project(x, gate, project, shift, residual=None):
     """Pointwise projection of x times its gate, plus the residual.
 
@@ -79,6 +100,11 @@ def plain_expand_depthwise(x, expand, shift1, depthwise, shift2, stride, borders
     return x, tf.reduce_mean(x, (1, 2))
 
 
+def plain_squeeze_excite(mean, reduce, shift1, expand, shift2):
+    """What `squeeze_excite` computes, in TensorFlow's own operations."""
+    return tf.sigmoid(tf.nn.silu(mean @ reduce + shift1) @ expand + shift2)
+
+
 def plain_gated_project(x, gate, project, shift, residual=None):
     """What `gated_project` computes, in TensorFlow's own operations."""
     y = tf.nn.conv2d(x * gate[:, None, None], project[None, None], 1, "VALID") + shift
@@ -100,6 +126,11 @@ def _expand_gradient(op, upstream, upstream_mean):
         )
 
     return _gradient(op, plain, [upstream, upstream_mean])
+
+
+@tf.RegisterGradient("SqueezeExcite")
+def _excite_gradient(op, upstream):
+    return _gradient(op, plain_squeeze_excite, upstream)
 
 
 @tf.RegisterGradient("GatedProject")

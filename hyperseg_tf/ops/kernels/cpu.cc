@@ -48,6 +48,7 @@ constexpr MobileKernels mobile_kernels() {
       [](const ExpandShape& s, const ExpandPointers& p, const float* sums) {
         Expand(s, p).average(sums);
       },
+      excite,
       [](const ProjectShape& s) { return Project(s, {}).pieces(); },
       [](const ProjectShape& s, const ProjectPointers& p, int64_t begin, int64_t end) {
         Project(s, p).run(begin, end);

@@ -47,6 +47,16 @@ struct ExpandPointers {
   float* mean;             // (B, M)
 };
 
+// Pointers of squeeze-and-excitation.
+struct ExcitePointers {
+  const float* mean;    // (B, M)
+  const float* reduce;  // (M, R)
+  const float* shift1;  // (R)
+  const float* expand;  // (R, M)
+  const float* shift2;  // (M)
+  float* gate;          // (B, M)
+};
+
 // Pointers of the second half.
 struct ProjectPointers {
   const float* x;         // (B, P, M)
@@ -108,13 +118,14 @@ struct ConvKernels {
 };
 
 // In this order: `expand` over its pieces in any number of calls, `average` once over
-// the images, both with the same `sums`; then `project` over its pieces.
+// the images, both with the same `sums`; `excite` over images; `project` over its pieces.
 struct MobileKernels {
   int64_t (*expand_pieces)(const ExpandShape&);
   int64_t (*sums)(const ExpandShape&);  // floats
   void (*expand)(const ExpandShape&, const ExpandPointers&, float* sums, int64_t begin,
                  int64_t end);
   void (*average)(const ExpandShape&, const ExpandPointers&, const float* sums);
+  void (*excite)(const ExciteShape&, const ExcitePointers&, int64_t begin, int64_t end);
   int64_t (*project_pieces)(const ProjectShape&);
   void (*project)(const ProjectShape&, const ProjectPointers&, int64_t begin,
                   int64_t end);

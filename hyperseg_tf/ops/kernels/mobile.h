@@ -1,4 +1,5 @@
-// The two halves of a mobile inverted bottleneck of the backbone, for inference.
+// A mobile inverted bottleneck of the backbone for inference, in two halves and the
+// squeeze-and-excitation between them.
 //
 // The first half works like the fused block: a piece is a tile of the output and a
 // block of channels, whole cache lines of them; rows of the input are expanded into a
@@ -212,6 +213,39 @@ class Expand {
   const int64_t blocks_;
   int64_t tile_width_, tiles_, tile_height_, strips_;
 };
+
+// to[c] = shift[c] + sum_r x[r] * w[r][c]
+inline void small_product(const float* x, int64_t rows, const float* w,
+                          const float* shift, int64_t columns, float* to) {
+  std::memcpy(to, shift, columns * sizeof(float));
+  for (int64_t r = 0; r < rows; ++r, w += columns) {
+    for (int64_t c = 0; c < columns; ++c) to[c] += x[r] * w[c];
+  }
+}
+
+// Images [begin, end). The products are a few thousandths of the network, so one thread
+// does an image.
+inline void excite(const ExciteShape& s, const ExcitePointers& p, int64_t begin,
+                   int64_t end) {
+  const int64_t hidden = padded_lanes(s.hidden), squeezed = padded_lanes(s.squeezed);
+  Scratch scratch(Scratch::round(squeezed) + Scratch::round(hidden));
+  float* small = scratch.take(squeezed);
+  float* large = scratch.take(hidden);
+  std::fill(small, small + squeezed, 0.0f);
+  std::fill(large, large + hidden, 0.0f);
+  for (int64_t image = begin; image < end; ++image) {
+    small_product(p.mean + image * s.hidden, s.hidden, p.reduce, p.shift1, s.squeezed,
+                  small);
+    for (int64_t i = 0; i < squeezed; i += kLanes) {
+      store(small + i, swish(load(small + i)));
+    }
+    small_product(small, s.squeezed, p.expand, p.shift2, s.hidden, large);
+    for (int64_t i = 0; i < hidden; i += kLanes) {
+      store(large + i, sigmoid(load(large + i)));
+    }
+    std::memcpy(p.gate + image * s.hidden, large, s.hidden * sizeof(float));
+  }
+}
 
 class Project {
  public:

@@ -282,6 +282,24 @@ std::string check(const ExpandShape& s) {
   return "";
 }
 
+std::string check(const ExciteShape& s) {
+  std::string wrong = check_sizes({{"batch", s.batch},
+                                   {"hidden channels", s.hidden},
+                                   {"squeezed channels", s.squeezed}});
+  if (!wrong.empty()) return wrong;
+  if (s.hidden < 1 || s.squeezed < 1) {
+    return "channels must be positive: got " + text(s.hidden) + " hidden, " +
+           text(s.squeezed) + " squeezed.";
+  }
+  if (product(std::max<int64_t>(s.batch, 1), s.hidden) < 0 ||
+      product(s.hidden, s.squeezed) < 0) {
+    return "the kernels must have less than 2**46 values: got " + text(s.hidden) +
+           " hidden channels and " + text(s.squeezed) + " squeezed for batch " +
+           text(s.batch) + ".";
+  }
+  return "";
+}
+
 std::string check(const ProjectShape& s) {
   std::string wrong = check_sizes({{"batch", s.batch},
                                    {"pixels", s.pixels},

@@ -83,6 +83,12 @@ struct ExpandShape {
   int64_t out_height = 0, out_width = 0;
 };
 
+// Squeeze-and-excitation between the halves: the means through two small products, with
+// swish and sigmoid: (B, M) -> (B, M).
+struct ExciteShape {
+  int64_t batch = 0, hidden = 0, squeezed = 0;
+};
+
 // The second half: every channel times its gate, pointwise projection, and the input of
 // the bottleneck where it is added: (B, P, M) -> (B, P, O).
 struct ProjectShape {
@@ -114,6 +120,7 @@ void pad_explicit(ExpandShape* shape, int64_t before, int64_t after);
 std::string check(const ConvShape& shape);
 std::string check(const BlockShape& shape);
 std::string check(const ExpandShape& shape);  // once it is padded
+std::string check(const ExciteShape& shape);
 std::string check(const ProjectShape& shape);
 std::string check(const StageShape& shape);
 

@@ -91,13 +91,12 @@ inline int64_t padded_lanes(int64_t count) {
   return (count + kLanes - 1) / kLanes * kLanes;
 }
 
-// x * sigmoid(x), to about two units in the last place while x is above -10 or so.
-inline Vector swish(Vector x) {
-  // sigmoid(x) = 1 / (1 + 2**y); y stays where 2**y and its inverse are normal numbers.
-  x = at_least(-86.0f, x);
-  const Vector inside = at_most(86.0f, x);
+// 1 / (1 + exp(-x)), to about two units in the last place while x is above -10 or so.
+inline Vector sigmoid(Vector x) {
+  // 1 / (1 + 2**y); y stays where 2**y and its inverse are normal numbers.
+  x = at_least(-86.0f, at_most(86.0f, x));
   // The rest is taken from the product before it is rounded, where that can be fused.
-  const Vector y = inside * -1.442695041f;
+  const Vector y = x * -1.442695041f;
 #if defined(__AVX512VL__)
   // Adding 1.5 * 2**19 rounds to sixteenths, with their number in the low bits of the
   // sum: 2**y is a table of sixteen, a short polynomial, and a scaling.
@@ -107,7 +106,7 @@ inline Vector swish(Vector x) {
                        1.681792831f, 1.756252160f, 1.834008086f, 1.915206561f};
   const Vector shifted = y + 786432.0f;
   const Vector whole = shifted - 786432.0f;
-  const Vector rest = inside * -1.442695041f - whole;
+  const Vector rest = x * -1.442695041f - whole;
   const __m256i place = _mm256_castps_si256(shifted);
   const Vector factor = _mm256_permutex2var_ps(low, place, high);
   Vector power = rest * 5.550410866e-2f + 2.402265070e-1f;
@@ -115,11 +114,11 @@ inline Vector swish(Vector x) {
   power = power * rest * factor + factor;
   const Vector sum = _mm256_scalef_ps(power, whole) + 1.0f;
   const Vector guess = _mm256_rcp14_ps(sum);
-  return x * (guess + guess * (1.0f - sum * guess));
+  return guess + guess * (1.0f - sum * guess);
 #else
   // Adding 1.5 * 2**23 rounds to a whole number, in the low bits of the sum.
   const Vector shifted = y + 12582912.0f;
-  const Vector rest = inside * -1.442695041f - (shifted - 12582912.0f);
+  const Vector rest = x * -1.442695041f - (shifted - 12582912.0f);
   // Minimax polynomial of 2**rest over -1/2 to 1/2.
   Vector power = splat(1.535336188e-4f);
   power = power * rest + 1.339887440e-3f;
@@ -130,9 +129,12 @@ inline Vector swish(Vector x) {
   power = power * rest + 1.0f;
   const Integers exponent = reinterpret_cast<Integers>(shifted) << 23;
   power = reinterpret_cast<Vector>(reinterpret_cast<Integers>(power) + exponent);
-  return x / (power + 1.0f);
+  return 1.0f / (power + 1.0f);
 #endif
 }
+
+// x * sigmoid(x); 0 and not NaN for minus infinity.
+inline Vector swish(Vector x) { return at_least(-86.0f, x) * sigmoid(x); }
 
 enum class Activation { kNone, kRelu, kRelu6 };
 

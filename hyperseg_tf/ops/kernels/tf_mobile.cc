@@ -6,6 +6,7 @@
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
+#include "tensorflow/core/util/overflow.h"
 #include "tf_base.h"
 #include "tf_share.h"
 
@@ -113,6 +114,54 @@ class ExpandDepthwise : public OpKernel {
   std::vector<int> borders_;
 };
 
+class SqueezeExcite : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* context) override {
+    dpw::ExciteShape s;
+    const std::string wrong = shape(context, &s);
+    OP_REQUIRES(context, wrong.empty(), InvalidArgument(wrong));
+    Tensor* gate = nullptr;
+    OP_REQUIRES_OK(context, context->allocate_output(
+                                0, TensorShape({s.batch, s.hidden}), &gate));
+    if (!s.batch) return;
+    const dpw::ExcitePointers pointers{
+        data<float>(context->input(0)), data<float>(context->input(1)),
+        data<float>(context->input(2)), data<float>(context->input(3)),
+        data<float>(context->input(4)), data<float>(gate)};
+    const dpw::MobileKernels& kernels = dpw::kernels().mobile;
+    share(context, s.batch, 2 * s.hidden * s.squeezed / kRate,
+          [&](int64_t begin, int64_t end) { kernels.excite(s, pointers, begin, end); });
+  }
+
+ private:
+  std::string shape(OpKernelContext* context, dpw::ExciteShape* s) const {
+    const Tensor &mean = context->input(0), &reduce = context->input(1);
+    if (mean.dims() != 2 || reduce.dims() != 2) {
+      return "mean and reduce must have 2 dimensions: got shapes " +
+             mean.shape().DebugString() + ", " + reduce.shape().DebugString() + ".";
+    }
+    s->batch = mean.dim_size(0);
+    s->hidden = mean.dim_size(1);
+    s->squeezed = reduce.dim_size(1);
+    std::string wrong = dpw::check(*s);
+    if (wrong.empty()) {
+      wrong = expect("reduce", reduce, TensorShape({s->hidden, s->squeezed}));
+    }
+    if (wrong.empty()) {
+      wrong = expect("shift1", context->input(2), TensorShape({s->squeezed}));
+    }
+    if (wrong.empty()) {
+      wrong = expect("expand", context->input(3), TensorShape({s->squeezed, s->hidden}));
+    }
+    if (wrong.empty()) {
+      wrong = expect("shift2", context->input(4), TensorShape({s->hidden}));
+    }
+    return wrong;
+  }
+};
+
 class GatedProject : public OpKernel {
  public:
   using OpKernel::OpKernel;
@@ -154,7 +203,8 @@ class GatedProject : public OpKernel {
              residual.shape().DebugString() + ".";
     }
     s->batch = x.dim_size(0);
-    s->pixels = x.dim_size(1) * x.dim_size(2);
+    // -1 where it overflows, which the rules refuse.
+    s->pixels = tensorflow::MultiplyWithoutOverflow(x.dim_size(1), x.dim_size(2));
     s->hidden = x.dim_size(3);
     s->filters = project.dim_size(1);
     // None is (0, 0, 0, 0); an empty batch of a real one has channels.
@@ -219,6 +269,15 @@ REGISTER_OP("ExpandDepthwise")
       return absl::OkStatus();
     });
 
+REGISTER_OP("SqueezeExcite")
+    .Input("mean: float")
+    .Input("reduce: float")
+    .Input("shift1: float")
+    .Input("expand: float")
+    .Input("shift2: float")
+    .Output("gate: float")
+    .SetShapeFn(tensorflow::shape_inference::UnchangedShape);
+
 REGISTER_OP("GatedProject")
     .Input("x: float")
     .Input("gate: float")
@@ -237,6 +296,8 @@ REGISTER_OP("GatedProject")
 
 REGISTER_KERNEL_BUILDER(Name("ExpandDepthwise").Device(tensorflow::DEVICE_CPU),
                         ExpandDepthwise);
+REGISTER_KERNEL_BUILDER(Name("SqueezeExcite").Device(tensorflow::DEVICE_CPU),
+                        SqueezeExcite);
 REGISTER_KERNEL_BUILDER(Name("GatedProject").Device(tensorflow::DEVICE_CPU),
                         GatedProject);
 
