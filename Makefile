@@ -5,7 +5,7 @@ BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 DEMO ?= demo
 WORKERS ?= 2
-CASES ?= 40000
+CASES ?= 60000
 SEED ?= 0
 BENCH ?= bench
 BENCHMARKS ?= network_cpu blocks_cpu training_cpu scaling_cpu
@@ -62,7 +62,7 @@ format: .venv/test
 ops: .venv/core
 	$(BIN)/python -m hyperseg_tf.ops.build $(if $(filter 1,$(GPU)),--gpu)
 
-# 40,000 random and hostile cases per instruction set, a quarter of them for each kind of
+# 60,000 random and hostile cases per instruction set, a sixth of them for each kind of
 # kernel, under the address and undefined behaviour sanitizers; SEED=1 draws others. A
 # part of it is in `make test`.
 fuzz: .venv/test

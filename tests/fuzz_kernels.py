@@ -1,6 +1,6 @@
 """Fuzz the CPU kernels under the address and undefined behaviour sanitizers.
 
-    python -m tests.fuzz_kernels --cases 40000 --seed 0
+    python -m tests.fuzz_kernels --cases 60000 --seed 0
 
 Compiles `hyperseg_tf/ops/kernels/fuzz.cc` with the kernels, with the flags of the
 library but for the optimisation, into the cache folder of the library, and runs all
@@ -36,7 +36,7 @@ COUNTS = ("cases", "valid", "refused", "comparisons")
 def main(arguments=None) -> int:
     """Compile if needed, run, and print what was tried."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cases", type=int, default=40000, help="per instruction set")
+    parser.add_argument("--cases", type=int, default=60000, help="per instruction set")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--isa", choices=sets(), action="append", help="default: all")
     parser.add_argument("--only", type=int, metavar="N", help="this case alone")

@@ -12,6 +12,7 @@ from hyperseg_tf.cli import main
 from hyperseg_tf.count_table import CountTable
 from hyperseg_tf.layout import decoder_layout
 from hyperseg_tf.model import HyperSeg
+from hyperseg_tf.presets.ablations import UNREDUCED
 from hyperseg_tf.presets.paper import FIGURES
 
 # GMACs of the released models, and what the paper prints for its variants.
@@ -54,6 +55,22 @@ def test_other_backbones_have_the_papers_parameters(name):
     parameters = sum(math.prod(w.shape) for w in model.trainable_weights)
     paper = FIGURES[name].parameters_m
     assert parameters / 1e6 == pytest.approx(paper, rel=0.01)
+
+
+@pytest.mark.slow
+def test_the_notes_on_the_papers_figures_are_right():
+    voc = counting.count(presets.get("hyperseg_l_voc"))
+    four_operations = voc.total + 4 * voc.normalised
+    assert four_operations / 1e9 == pytest.approx(
+        FIGURES["hyperseg_l_voc"].gflops, 2e-3
+    )
+    model = replace(
+        presets.get("hyperseg_l_camvid"),
+        reductions=UNREDUCED,
+        kernel_sizes=(1, 1, 3, 3, 3, 3),
+    )
+    parameters = counting.count(model).parameters
+    assert parameters / 1e6 == pytest.approx(10.23, abs=0.005)
 
 
 def test_generation_and_dynamic_convolutions_follow_equation_7_and_the_layout():

@@ -33,5 +33,5 @@ def test_a_case_can_be_repeated_alone(capfd):
 
 @pytest.mark.slow
 def test_kernels_equal_the_reference_in_thousands_of_cases(capfd):
-    # `make fuzz` runs 40,000 for each instruction set.
+    # `make fuzz` runs 60,000 for each instruction set.
     assert "portable: 6000 cases" in fuzz(capfd, "--cases", "6000")

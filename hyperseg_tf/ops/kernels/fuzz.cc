@@ -42,6 +42,8 @@ using dpw::BlockPointers;
 using dpw::BlockShape;
 using dpw::ConvPointers;
 using dpw::ConvShape;
+using dpw::ExcitePointers;
+using dpw::ExciteShape;
 using dpw::ExpandPointers;
 using dpw::ExpandShape;
 using dpw::ProjectPointers;
@@ -211,6 +213,35 @@ void run(const ExpandShape& s, Random& random) {
   expect_close(whole[1], want.mean, "mean");
 }
 
+void run(const ExciteShape& s, Random& random) {
+  Buffer<float> mean = draw<float>(random, s.batch * s.hidden, -1, 1);
+  Buffer<float> reduction = draw<float>(random, s.hidden * s.squeezed, -1, 1);
+  Buffer<float> shift1 = draw<float>(random, s.squeezed, -2, 2);
+  Buffer<float> expansion = draw<float>(random, s.squeezed * s.hidden, -1, 1);
+  Buffer<float> shift2 = draw<float>(random, s.hidden, -2, 2);
+  if (random.chance(40)) {
+    for (int64_t n = random.pick({1, 1, 1, 2, 3}); n > 0; --n) {
+      poison<float>(random, {&mean, &reduction, &shift1, &expansion, &shift2});
+    }
+  }
+  auto compute = [&](bool cut) {
+    Buffer<float> gate(random, s.batch * s.hidden);
+    std::memset(gate.data(), cut ? 0x5a : 0xa5, gate.bytes());
+    const ExcitePointers p{mean.data(),      reduction.data(), shift1.data(),
+                           expansion.data(), shift2.data(),    gate.data()};
+    share(random, cut, s.batch, [&](int64_t begin, int64_t end) {
+      dpw::kernels().mobile.excite(s, p, begin, end);
+    });
+    return gate;
+  };
+  Buffer<float> whole = compute(false), parts = compute(true);
+  expect_same(whole, parts, "gate");
+  expect_close(whole,
+               excite(s, {numbers(mean), numbers(reduction), numbers(shift1),
+                          numbers(expansion), numbers(shift2)}),
+               "gate");
+}
+
 void run(const ProjectShape& s, Random& random) {
   const int64_t outputs = s.batch * s.pixels * s.filters;
   Buffer<float> x = draw<float>(random, s.batch * s.pixels * s.hidden, -1, 1);
@@ -250,6 +281,7 @@ void run(const ProjectShape& s, Random& random) {
 template <typename Shape>
 void run_types(const Shape& s, Random& random) {
   if constexpr (std::is_same_v<Shape, ExpandShape> ||
+                std::is_same_v<Shape, ExciteShape> ||
                 std::is_same_v<Shape, ProjectShape>) {
     run(s, random);
   } else {
@@ -308,9 +340,10 @@ bool try_expand(Random& random) {
 }
 
 // The numbers take turns, so that every kind has its share.
-constexpr int kKinds = 5;
+constexpr int kKinds = 6;
 const char* const kKindNames[kKinds] = {"DpwConv", "DpwBlock", "expand", "project",
-                                        "stage"};
+                                        "stage",
+                                        "excite"};
 
 void run_case(int64_t number) {
   current.number = number;
@@ -330,8 +363,11 @@ void run_case(int64_t number) {
     case 3:
       ran = try_drawn(draw_project(random), random);
       break;
-    default:
+    case 4:
       ran = try_stage(random);
+      break;
+    default:
+      ran = try_drawn(draw_excite(random), random);
   }
   counts.ran[kind] += ran;
 }

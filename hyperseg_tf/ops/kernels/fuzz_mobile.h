@@ -1,4 +1,4 @@
-// The two halves of a mobile bottleneck for the fuzzer: shapes to try, a judge that
+// The parts of a mobile bottleneck for the fuzzer: shapes to try, a judge that
 // knows their rules by itself, and what the kernels must compute, in double.
 #ifndef HYPERSEG_TF_FUZZ_MOBILE_H_
 #define HYPERSEG_TF_FUZZ_MOBILE_H_
@@ -15,6 +15,7 @@
 
 namespace fuzz {
 
+using dpw::ExciteShape;
 using dpw::ExpandShape;
 using dpw::ProjectShape;
 
@@ -49,6 +50,10 @@ inline std::vector<Field> fields(ExpandShape& s) {
   return all;
 }
 
+inline std::vector<Field> fields(ExciteShape& s) {
+  return {{"batch", &s.batch}, {"hidden", &s.hidden}, {"squeezed", &s.squeezed}};
+}
+
 inline std::vector<Field> fields(ProjectShape& s) {
   return {{"batch", &s.batch},
           {"pixels", &s.pixels},
@@ -60,6 +65,8 @@ inline std::string flags(const ExpandShape& s) {
   return s.expanded ? "expand" : "expand nothing";
 }
 
+inline std::string flags(const ExciteShape&) { return "excite"; }
+
 inline std::string flags(const ProjectShape& s) {
   return s.residual ? "project residual" : "project";
 }
@@ -70,6 +77,10 @@ inline double work(const ExpandShape& s) {
   const double matrix = s.expanded ? sizes({s.channels, s.hidden}) : 0.0;
   return images * sizes({s.height, s.width}) * (matrix + s.channels) +
          images * sizes({s.out_height, s.out_width}) * taps + taps + matrix;
+}
+
+inline double work(const ExciteShape& s) {
+  return sizes({std::max<int64_t>(s.batch, 1), s.hidden, s.squeezed, 2});
 }
 
 inline double work(const ProjectShape& s) {
@@ -112,6 +123,16 @@ inline ExpandShape draw_expand(Random& random, Borders& borders) {
     pad(padded, borders);
     if (padded.out_height < 1 || padded.out_width < 1) continue;
     if (work(padded) <= kWork) return s;
+  }
+}
+
+inline ExciteShape draw_excite(Random& random) {
+  for (;;) {
+    ExciteShape s;
+    s.batch = random.chance(2) ? 0 : random.pick({1, 1, 1, 2, 3, 7});
+    s.hidden = random.chance(20) ? random.from(250, 800) : draw_channels(random);
+    s.squeezed = draw_channels(random);
+    if (work(s) <= kWork) return s;
   }
 }
 
@@ -186,6 +207,12 @@ inline Verdict judge(const ExpandShape& s) {
                       sizes({s.channels, s.hidden})});
 }
 
+inline Verdict judge(const ExciteShape& s) {
+  if (s.batch < 0 || s.hidden < 1 || s.squeezed < 1) return Verdict::kRefused;
+  const int64_t images = std::max<int64_t>(s.batch, 1);
+  return judge_sizes({sizes({images, s.hidden}), sizes({s.hidden, s.squeezed})}, {});
+}
+
 inline Verdict judge(const ProjectShape& s) {
   if (s.batch < 0 || s.pixels < 0 || s.hidden < 1 || s.filters < 1) {
     return Verdict::kRefused;
@@ -215,9 +242,22 @@ inline Real swish(const Real& x) {
   return {value, std::fabs(value) + moved / kSumError, false};
 }
 
-// Inputs of the two halves, as numbers.
+// 1 / (1 + e**-x), nowhere steeper than a quarter.
+inline Real sigmoid(const Real& x) {
+  constexpr double kTail = 1e-35;
+  if (x.unknown || std::isnan(x.value)) return x;
+  const double value = x.value < -700 ? 0.0 : 1 / (1 + std::exp(-x.value));
+  const double scale = std::isfinite(x.scale) ? x.scale / 4 : 0.0;
+  return {value, value + scale + kTail / kSumError, false};
+}
+
+// Inputs of the parts, as numbers.
 struct ExpandValues {
   std::vector<double> x, expand, shift1, depthwise, shift2;
+};
+
+struct ExciteValues {
+  std::vector<double> mean, reduce, shift1, expand, shift2;
 };
 
 struct ProjectValues {
@@ -271,6 +311,28 @@ inline ExpandResult expand(const ExpandShape& s, const ExpandValues& v) {
     }
   }
   return result;
+}
+
+inline std::vector<Real> excite(const ExciteShape& s, const ExciteValues& v) {
+  std::vector<Real> gates;
+  for (int64_t b = 0; b < s.batch; ++b) {
+    std::vector<Real> squeezed;
+    for (int64_t r = 0; r < s.squeezed; ++r) {
+      Real total = v.shift1[r];
+      for (int64_t m = 0; m < s.hidden; ++m) {
+        total += Real(v.mean[b * s.hidden + m]) * Real(v.reduce[m * s.squeezed + r]);
+      }
+      squeezed.push_back(swish(total));
+    }
+    for (int64_t m = 0; m < s.hidden; ++m) {
+      Real total = v.shift2[m];
+      for (int64_t r = 0; r < s.squeezed; ++r) {
+        total += squeezed[r] * Real(v.expand[r * s.hidden + m]);
+      }
+      gates.push_back(sigmoid(total));
+    }
+  }
+  return gates;
 }
 
 inline std::vector<Real> project(const ProjectShape& s, const ProjectValues& v) {
