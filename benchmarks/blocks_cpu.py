@@ -47,6 +47,7 @@ TORCH = "torch"
 STATIC = "static"
 STATIC_FORMS = {"static, tf.function": False, "static, frozen": True}
 DYNAMIC = (FUSED, XLA, EINSUM, TORCH)
+WAYS = (*DYNAMIC, STATIC)
 # Latency of the other over that of fused; geometric means of the inverted residuals.
 GOALS = {XLA: 2.5, STATIC: 1.3}
 FLOOR_GOAL = 0.5
@@ -116,6 +117,7 @@ def _run(
         "blocks": rows,
         "quick": args.quick,
         "summary": summary(rows),
+        "decoders": decoders(rows),
         "comparison": comparison.to_dict(),
     }
 
@@ -223,6 +225,18 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def decoders(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Sums over the blocks of each model: medians in ms, by way."""
+    sums: dict[str, dict[str, float]] = {}
+    for row in rows:
+        # A block that several models share belongs to all of them.
+        for label in row["label"].split(" = "):
+            model = sums.setdefault(label.split("/")[0], {})
+            for name in WAYS:
+                model[name] = model.get(name, 0.0) + row["median_ms"][name]
+    return sums
+
+
 def table(run: Mapping[str, Any]) -> list[str]:
     """The lines of one number of threads."""
     limits = Roofs(**run["roofs"])
@@ -255,6 +269,12 @@ def table(run: Mapping[str, Any]) -> list[str]:
         "channels: fused input, hidden, output. differ: largest difference of the "
         "dynamic ways from einsum, over the largest value.",
         *summary_lines(run),
+        "all blocks of a decoder, sums of medians:",
+        *(
+            f"  {model}: fused {ms[FUSED]:.1f} ms, static {ms[STATIC]:.1f} "
+            f"({ms[STATIC] / ms[FUSED]:.2f} times the fused)"
+            for model, ms in run["decoders"].items()
+        ),
     ]
 
 

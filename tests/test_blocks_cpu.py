@@ -53,6 +53,7 @@ def run(others=0.0, quick=False):
         "roofs": dataclasses.asdict(LIMITS),
         "blocks": rows,
         "summary": blocks_cpu.summary(rows),
+        "decoders": blocks_cpu.decoders(rows),
     }
 
 
@@ -88,6 +89,15 @@ def test_goals_are_judged_on_a_quiet_machine():
     assert "4.00 times as fast as xla (goal >= 2.5: met)" in lines
     assert "1.50 times as fast as static (goal >= 1.3: met)" in lines
     assert "(goal >= 50%: missed)" in lines
+
+
+def test_decoders_are_the_sums_of_their_blocks():
+    rows = [
+        {"label": "m/0", "median_ms": dict.fromkeys(blocks_cpu.WAYS, 1.0)},
+        {"label": "m/1 = s/0", "median_ms": dict.fromkeys(blocks_cpu.WAYS, 2.0)},
+    ]
+    sums = blocks_cpu.decoders(rows)
+    assert {model: ms["fused"] for model, ms in sums.items()} == {"m": 3.0, "s": 2.0}
 
 
 @pytest.mark.parametrize("how", [{"others": 0.5}, {"quick": True}])
