@@ -154,6 +154,12 @@ class Expand {
       }
       for (int64_t i = 0; i < s_.kernel; ++i) rows[i] = ring_row(top + i);
       float* to = tile + y * s_.out_width * s_.hidden;
+      if (y + 1 < bottom) {
+        float* below = to + s_.out_width * s_.hidden;
+        for (int64_t i = 0; i < width; ++i, below += s_.hidden) {
+          for (int64_t c = 0; c < block.count; c += 16) __builtin_prefetch(below + c, 1);
+        }
+      }
       float* out = direct ? to : work.row;
       depthwise_row<Activation::kNone>(rows.data(), width, block.lanes, s_.kernel,
                                        work.depthwise, work.shift2, out, s_.stride,
@@ -183,11 +189,8 @@ class Expand {
         p_.x + ((image * s_.height + y) * s_.width + left + begin) * s_.channels;
     to += begin * lanes;
     if (s_.expanded) {
-      product<Activation::kNone>(from, s_.channels, end - begin, s_.channels,
-                                 work.expand, lanes, lanes, work.shift1, to, lanes);
-      for (int64_t i = 0; i < (end - begin) * lanes; i += kLanes) {
-        store(to + i, swish(load(to + i)));
-      }
+      product<Activation::kSwish>(from, s_.channels, end - begin, s_.channels,
+                                  work.expand, lanes, lanes, work.shift1, to, lanes);
     } else {
       take(from, end - begin, block, to);
     }
@@ -280,8 +283,14 @@ class Project {
       for (int64_t k = 0; k < s_.hidden; k += kDepth) {
         const int64_t depth = std::min(kDepth, s_.hidden - k);
         gated(image, k, depth, first, used, weights);
-        product<Activation::kNone>(x + k, s_.hidden, count, depth, weights, kBlock,
-                                   lanes, k ? out : shift, out, kBlock, k ? kBlock : 0);
+        for (int64_t i = 0; i < count; i += kAhead) {
+          const int64_t rows = std::min(kAhead, count - i);
+          if (!k && !first) prefetch(x + (i + rows) * s_.hidden, rows, depth);
+          float* to = out + i * kBlock;
+          product<Activation::kNone>(x + i * s_.hidden + k, s_.hidden, rows, depth,
+                                     weights, kBlock, lanes, k ? to : shift, to, kBlock,
+                                     k ? kBlock : 0);
+        }
       }
       put((image * s_.pixels + pixel) * s_.filters + first, count, used, out);
     }
@@ -291,6 +300,16 @@ class Project {
   static constexpr int64_t kBlock = kTileVectors * kLanes;
   // A block of weights and a tile of pixels of this depth fit into an L1 cache.
   static constexpr int64_t kDepth = 256, kPixels = 256;
+  // Pixels that are prefetched together, while as many before them are computed.
+  static constexpr int64_t kAhead = 2 * kTileRows;
+
+  // Many short rows are more streams than a processor follows.
+  void prefetch(const float* from, int64_t rows, int64_t depth) const {
+    for (int64_t r = 0; r < rows; ++r, from += s_.hidden) {
+      for (int64_t i = 0; i < depth; i += 16) __builtin_prefetch(from + i);
+    }
+  }
+
 
   void gated(int64_t image, int64_t k, int64_t depth, int64_t first, int64_t used,
              float* to) const {

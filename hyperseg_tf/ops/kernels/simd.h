@@ -136,12 +136,13 @@ inline Vector sigmoid(Vector x) {
 // x * sigmoid(x); 0 and not NaN for minus infinity.
 inline Vector swish(Vector x) { return at_least(-86.0f, x) * sigmoid(x); }
 
-enum class Activation { kNone, kRelu, kRelu6 };
+enum class Activation { kNone, kRelu, kRelu6, kSwish };
 
 template <Activation A>
 inline Vector activate(Vector x) {
   if constexpr (A == Activation::kRelu) return relu(x);
   if constexpr (A == Activation::kRelu6) return relu6(x);
+  if constexpr (A == Activation::kSwish) return swish(x);
   return x;
 }
 
