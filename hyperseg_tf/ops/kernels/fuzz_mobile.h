@@ -210,7 +210,7 @@ inline Verdict judge(const ExpandShape& s) {
 inline Verdict judge(const ExciteShape& s) {
   if (s.batch < 0 || s.hidden < 1 || s.squeezed < 1) return Verdict::kRefused;
   const int64_t images = std::max<int64_t>(s.batch, 1);
-  return judge_sizes({sizes({images, s.hidden}), sizes({s.hidden, s.squeezed})}, {});
+  return judge_sizes({sizes({images, s.hidden}), sizes({s.hidden, s.squeezed})}, {0.0});
 }
 
 inline Verdict judge(const ProjectShape& s) {
