@@ -205,7 +205,7 @@ void block_case(Random& random, const BlockShape& s) {
   if (s.neighbour) {
     kernels.prepare(s, p, packed.data(), prepared.data(), 0, dpw::block_strips(s));
   }
-  kernels.run(s, p, packed.data(), prepared.data(), 0, dpw::block_strips(s));
+  kernels.run(s, p, packed.data(), prepared.data(), 0, dpw::block_pieces(s));
 
   std::vector<T> first;
   on_devices(random, [&](const char* name) -> const char* {

@@ -65,14 +65,14 @@ class Block {
     }
   }
 
-  // Strips [begin, end) of the output.
+  // Pieces [begin, end) of the output.
   void run(const float* head, const float* prepared, int64_t begin,
            int64_t end) const {
     Scratch scratch(
         Scratch::round(strip_ * theta_stride()) +
         Scratch::round(strip_ * signal_stride()) + Scratch::round(prepared_) +
         Scratch::round(padded_width_ * channels_) + Scratch::round(blend()) +
-        Scratch::round(s_.kernel * padded_width_ * hidden_lanes_) +
+        Scratch::round(ring()) +
         Scratch::round(patch_width_ * hidden_lanes_) +
         Scratch::round(patch_width_ * std::max(output_lanes_, channels_)));
     Work work;
@@ -81,22 +81,24 @@ class Block {
     float* own = scratch.take(prepared_);
     work.input = scratch.take(padded_width_ * channels_);
     work.blend = scratch.take(blend());
-    work.ring = scratch.take(s_.kernel * padded_width_ * hidden_lanes_);
+    work.ring = scratch.take(ring());
     work.filtered = scratch.take(patch_width_ * hidden_lanes_);
     work.output = scratch.take(patch_width_ * std::max(output_lanes_, channels_));
     for (int64_t piece = begin; piece < end; ++piece) {
+      if (s_.neighbour) {
+        residual_band(piece / s_.rows, piece % s_.rows, prepared, work);
+        continue;
+      }
       const int64_t first = piece * strip_, count = patches_from(first);
-      if (!s_.neighbour) generate(head, first, count, signal, theta);
+      generate(head, first, count, signal, theta);
       for (int64_t i = 0; i < count; ++i) {
         const int64_t patch = first + i;
         const float* weights = theta + i * theta_stride();
-        if (s_.neighbour) {
-          residual_patch(patch, prepared + patch * prepared_, prepared, work);
-        } else if (!s_.hidden && by_dot()) {
+        if (!s_.hidden && by_dot()) {
           dot_patch(patch, weights, work);
         } else {
           arrange(weights, own);
-          if (s_.hidden) residual_patch(patch, own, nullptr, work);
+          if (s_.hidden) residual_patch(patch, own, work);
           else pointwise_patch(patch, own, work);
         }
       }
@@ -149,6 +151,12 @@ class Block {
 
   // Values of a row of the previous output that a patch lies over.
   int64_t blend() const { return (patch_width_ / 2 + 2) * s_.previous_channels; }
+
+  // Values of the last hidden rows of a patch, or of the whole map.
+  int64_t ring() const {
+    const int64_t width = s_.neighbour ? s_.width + 2 * halo_ : padded_width_;
+    return s_.kernel * width * hidden_lanes_;
+  }
 
   int64_t theta_stride() const { return weights_ + kLanes; }
   int64_t signal_stride() const { return s_.groups * s_.depth; }
@@ -403,53 +411,80 @@ class Block {
     expand(work.input, padded_width_, prepared, to);
   }
 
-  // A row of the padded hidden map: each pixel through its owner's expansion.
-  void shared_row(const Place& at, int64_t y, const float* all, const Work& work,
+  // Row y of the hidden map with its border: every patch's part through its own
+  // expansion.
+  void shared_row(int64_t b, int64_t y, const float* all, const Work& work,
                   float* to) const {
-    const int64_t inside = padded(y, s_.height, s_.padding);
+    const int64_t inside = padded(y, s_.height, s_.padding), lanes = hidden_lanes_;
     if (inside < 0) {
-      std::memset(to, 0, padded_width_ * hidden_lanes_ * sizeof(float));
+      std::memset(to, 0, (s_.width + 2 * halo_) * lanes * sizeof(float));
       return;
     }
-    const int64_t band = (at.b * s_.rows + inside / patch_height_) * s_.columns;
-    for (int64_t i = 0; i < padded_width_;) {
-      const int64_t x = padded(at.x - halo_ + i, s_.width, s_.padding);
-      const int64_t count = i == halo_ ? patch_width_ : 1;
-      if (x < 0) {
-        std::memset(to + i * hidden_lanes_, 0, hidden_lanes_ * sizeof(float));
-      } else {
-        gather(at.b, inside, x, count, work, work.input);
-        expand(work.input, count, all + (band + x / patch_width_) * prepared_,
-               to + i * hidden_lanes_);
+    float* map = to + halo_ * lanes;
+    const float* weights =
+        all + (b * s_.rows + inside / patch_height_) * s_.columns * prepared_;
+    for (int64_t j = 0; j < s_.columns; ++j, weights += prepared_) {
+      gather(b, inside, j * patch_width_, patch_width_, work, work.input);
+      expand(work.input, patch_width_, weights, map + j * patch_width_ * lanes);
+    }
+    for (int64_t i = 0; i < halo_; ++i) {
+      for (int64_t x : {i - halo_, s_.width + i}) {
+        const int64_t from = padded(x, s_.width, s_.padding);
+        if (from < 0) std::memset(map + x * lanes, 0, lanes * sizeof(float));
+        else std::memcpy(map + x * lanes, map + from * lanes, lanes * sizeof(float));
       }
-      i += count;
     }
   }
 
-  void residual_patch(int64_t patch, const float* prepared, const float* all,
-                      const Work& work) const {
+  // What comes behind the expansion, for row y of a patch.
+  void finish_row(const Place& at, int64_t y, const float* const* rows,
+                  const float* prepared, const Work& work) const {
+    depthwise_row<Activation::kRelu6>(rows, patch_width_, hidden_lanes_, s_.kernel,
+                                      prepared + depthwise_, shift2_.data(),
+                                      work.filtered);
+    product<Activation::kNone>(work.filtered, hidden_lanes_, patch_width_, s_.hidden,
+                               prepared + project_, output_lanes_, output_lanes_,
+                               shift3_.data(), work.output, output_lanes_);
+    if (s_.residual()) add_input(at, y, work);
+    put(at.b, at.y + y, at.x, work.output);
+  }
+
+  void residual_patch(int64_t patch, const float* prepared, const Work& work) const {
     const Place at = place(patch);
     const int64_t size = padded_width_ * hidden_lanes_;
     std::vector<const float*> rows(s_.kernel);
     for (int64_t t = 0; t < patch_height_ + 2 * halo_; ++t) {
-      float* row = work.ring + t % s_.kernel * size;
       prefetch_inputs(at.b, at.y - halo_ + t + 1, at.x);
-      if (all) shared_row(at, at.y - halo_ + t, all, work, row);
-      else hidden_row(at, at.y - halo_ + t, prepared, work, row);
+      hidden_row(at, at.y - halo_ + t, prepared, work,
+                 work.ring + t % s_.kernel * size);
       const int64_t y = t - 2 * halo_;
       if (y + 1 >= 0) prefetch_output(at.b, at.y + y + 1, at.x);
       if (y < 0) continue;
       for (int64_t i = 0; i < s_.kernel; ++i) {
         rows[i] = work.ring + (y + i) % s_.kernel * size;
       }
-      depthwise_row<Activation::kRelu6>(rows.data(), patch_width_, hidden_lanes_,
-                                        s_.kernel, prepared + depthwise_,
-                                        shift2_.data(), work.filtered);
-      product<Activation::kNone>(work.filtered, hidden_lanes_, patch_width_, s_.hidden,
-                                 prepared + project_, output_lanes_, output_lanes_,
-                                 shift3_.data(), work.output, output_lanes_);
-      if (s_.residual()) add_input(at, y, work);
-      put(at.b, at.y + y, at.x, work.output);
+      finish_row(at, y, rows.data(), prepared, work);
+    }
+  }
+
+  // A row of patches whose halos have been through their neighbours' weights.
+  void residual_band(int64_t b, int64_t i, const float* all, const Work& work) const {
+    const int64_t size = (s_.width + 2 * halo_) * hidden_lanes_;
+    const int64_t first = (b * s_.rows + i) * s_.columns;
+    std::vector<const float*> rows(s_.kernel);
+    for (int64_t t = 0; t < patch_height_ + 2 * halo_; ++t) {
+      shared_row(b, i * patch_height_ - halo_ + t, all, work,
+                 work.ring + t % s_.kernel * size);
+      const int64_t y = t - 2 * halo_;
+      if (y < 0) continue;
+      for (int64_t j = 0; j < s_.columns; ++j) {
+        for (int64_t k = 0; k < s_.kernel; ++k) {
+          rows[k] = work.ring + (y + k) % s_.kernel * size +
+                    j * patch_width_ * hidden_lanes_;
+        }
+        finish_row(place(first + j), y, rows.data(), all + (first + j) * prepared_,
+                   work);
+      }
     }
   }
 

@@ -31,6 +31,10 @@ int64_t block_strips(const BlockShape& shape) {
   return (patches + strip - 1) / strip;
 }
 
+int64_t block_pieces(const BlockShape& shape) {
+  return shape.neighbour ? shape.batch * shape.rows : block_strips(shape);
+}
+
 namespace {
 
 const Kernels& choose() {

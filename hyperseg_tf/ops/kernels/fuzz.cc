@@ -149,7 +149,7 @@ void run(const BlockShape& s, Random& random) {
         kernels.prepare(s, p, packed.data(), prepared.data(), begin, end);
       });
     }
-    share(random, cut, strips, [&](int64_t begin, int64_t end) {
+    share(random, cut, dpw::block_pieces(s), [&](int64_t begin, int64_t end) {
       kernels.run(s, p, packed.data(), prepared.data(), begin, end);
     });
     return output;

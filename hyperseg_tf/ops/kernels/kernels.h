@@ -88,11 +88,14 @@ struct StagePointers {
 // Patches whose weights are generated together, and how many such strips there are.
 int64_t block_strip(const BlockShape& shape);
 int64_t block_strips(const BlockShape& shape);
+// Pieces of the block itself: strips, or rows of patches where these need the hidden
+// values of their neighbours.
+int64_t block_pieces(const BlockShape& shape);
 
 // In this order, each over pieces [begin, end) in any number of calls:
 //   pack     rows of the weight head (`depth` of them), where there is one
 //   prepare  strips, where prepared_floats is not 0
-//   run      strips
+//   run      pieces
 template <typename T>
 struct BlockKernels {
   int64_t (*packed_floats)(const BlockShape&);

@@ -210,6 +210,7 @@ std::string check(const BlockShape& s) {
   if (product(images, s.height + 2 * s.halo(), s.width + 2 * s.halo(), wide) < 0 ||
       product(images, s.rows, s.columns, s.units + s.signal_channels) < 0 ||
       product(s.depth, s.units) < 0 ||
+      (s.neighbour && product(s.kernel, s.width + 2 * s.halo(), s.hidden) < 0) ||
       product(s.patch_height() + 2 * s.halo(), s.patch_width() + 2 * s.halo(),
               channels + s.hidden + s.filters) < 0) {
     return "the maps must have less than 2**46 values: got batch " + text(s.batch) +

@@ -88,8 +88,9 @@ class DpwBlock : public BlockOp<T> {
                               })) {
       return;
     }
-    const int64_t pixels = s.patch_height() * s.patch_width();
-    share(context, strips, 1 + generation + strip * pixels * s.weights() / 8,
+    const int64_t pieces = dpw::block_pieces(s);
+    const int64_t work = s.batch * s.height * s.width * s.weights() / 8;
+    share(context, pieces, 1 + generation + work / pieces,
           [&](int64_t begin, int64_t end) {
             kernels.run(s, pointers, head, all, begin, end);
           });
