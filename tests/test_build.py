@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,13 @@ def test_without_a_gpu_the_build_is_the_quick_one(machine):
     machine.nvcc = _CUDA
     assert machine.load() == machine.load() == ".so"
     assert machine.built == ["cpu"]
+
+
+def test_of_processes_that_start_together_one_compiles(machine):
+    path = machine.folder / "ops.so"
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(build.build, [path] * 3))
+    assert len(machine.built) == 1
 
 
 def test_a_gpu_gets_kernels_for_itself_alone(machine):

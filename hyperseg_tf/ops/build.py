@@ -16,6 +16,7 @@ is used as it is.
 """
 
 import argparse
+import contextlib
 import functools
 import hashlib
 import logging
@@ -31,6 +32,11 @@ from pathlib import Path
 
 from hyperseg_tf.ops import nvcc
 from hyperseg_tf.ops.nvcc import Nvcc, NvccUnavailable
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 _log = logging.getLogger("hyperseg_tf")
 
@@ -243,8 +249,11 @@ def build(path: Path, cuda: tuple[Nvcc, tuple[int, ...]] | None = None) -> None:
             "folder that can."
         ) from error
     try:
-        library = _compile(Path(folder), cuda)
-        os.replace(library, path)
+        with _alone(path.with_suffix(".lock")):
+            if path.exists():  # another process was first
+                return
+            library = _compile(Path(folder), cuda)
+            os.replace(library, path)
     except _NvccFailed as error:
         # There is a library without GPU kernels: not again in every process.
         failed.write_text(str(error), "utf-8")
@@ -257,6 +266,18 @@ def build(path: Path, cuda: tuple[Nvcc, tuple[int, ...]] | None = None) -> None:
         time.monotonic() - start,
         path,
     )
+
+
+@contextlib.contextmanager
+def _alone(path: Path):
+    """Keep other processes out: of several that need the ops, one compiles.
+
+    The system lets go of the lock when a process ends, however it ends.
+    """
+    with path.open("a") as file:
+        if fcntl:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _compile(folder: Path, cuda) -> Path:
