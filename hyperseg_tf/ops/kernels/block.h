@@ -203,25 +203,6 @@ class Block {
     }
   }
 
-  // (rows, columns) -> (columns, lanes), the lanes behind `rows` zero. Reads up to
-  // kLanes - 1 values behind the last row.
-  static void transpose(const float* from, int64_t rows, int64_t columns, float* to,
-                        int64_t lanes) {
-    for (int64_t r = 0; r < lanes; r += kLanes) {
-      const int64_t filled = std::min(kLanes, rows - r);
-      for (int64_t c = 0; c < columns; c += kLanes) {
-        Vector square[kLanes];
-        const float* corner = from + r * columns + c;
-        for (int64_t i = 0; i < kLanes; ++i) {
-          square[i] = i < filled ? load(corner + i * columns) : Vector{};
-        }
-        dpw::DPW_ISA::transpose(square);
-        const int64_t count = std::min(kLanes, columns - c);
-        for (int64_t i = 0; i < count; ++i) store(to + (c + i) * lanes + r, square[i]);
-      }
-    }
-  }
-
   // Natural weights into the order in which vectors read them.
   void arrange(const float* theta, float* to) const {
     if (!s_.hidden) return transpose(theta, s_.filters, channels_, to, output_lanes_);

@@ -82,6 +82,25 @@ inline void transpose(Vector* rows) {
   }
 }
 
+// (rows, columns) -> (columns, lanes), the lanes behind `rows` zero. Reads up to
+// kLanes - 1 values behind the last row.
+inline void transpose(const float* from, int64_t rows, int64_t columns, float* to,
+                      int64_t lanes) {
+  for (int64_t r = 0; r < lanes; r += kLanes) {
+    const int64_t filled = rows - r < kLanes ? rows - r : kLanes;
+    for (int64_t c = 0; c < columns; c += kLanes) {
+      Vector square[kLanes];
+      const float* corner = from + r * columns + c;
+      for (int64_t i = 0; i < kLanes; ++i) {
+        square[i] = i < filled ? load(corner + i * columns) : Vector{};
+      }
+      transpose(square);
+      const int64_t count = columns - c < kLanes ? columns - c : kLanes;
+      for (int64_t i = 0; i < count; ++i) store(to + (c + i) * lanes + r, square[i]);
+    }
+  }
+}
+
 // In whole vectors: reads and writes up to kLanes - 1 values too many.
 inline void copy_over(const float* from, int64_t count, float* to) {
   for (int64_t i = 0; i < count; i += kLanes) store(to + i, load(from + i));

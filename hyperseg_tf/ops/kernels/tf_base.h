@@ -52,6 +52,19 @@ inline bool is_map(OpKernelContext* context, const Tensor& tensor, const char* n
   return false;
 }
 
+// The output (B, H, W, filters); null if it is empty, or after an error was reported.
+template <typename Shape>
+Tensor* allocate_map(OpKernelContext* context, const Shape& s) {
+  Tensor* output = nullptr;
+  const auto status = context->allocate_output(
+      0, TensorShape({s.batch, s.height, s.width, s.filters}), &output);
+  if (!status.ok()) {
+    context->CtxFailure(status);
+    return nullptr;
+  }
+  return output->NumElements() ? output : nullptr;
+}
+
 class ConvOptions : public OpKernel {
  public:
   explicit ConvOptions(OpKernelConstruction* context) : OpKernel(context) {
@@ -115,13 +128,9 @@ class ConvOp : public ConvOptions {
 
   void Compute(OpKernelContext* context) final {
     dpw::ConvShape s;
-    Tensor* output = nullptr;
     if (!shape(context, &s)) return;
-    OP_REQUIRES_OK(context,
-                   context->allocate_output(
-                       0, TensorShape({s.batch, s.height, s.width, s.filters}),
-                       &output));
-    if (!output->NumElements()) return;
+    Tensor* output = allocate_map(context, s);
+    if (!output) return;
     Pointers pointers{};
     pointers.x = data<T>(context->input(0));
     pointers.weights = data<T>(context->input(1));
@@ -253,13 +262,9 @@ class BlockOp : public BlockOptions {
 
   void Compute(OpKernelContext* context) final {
     dpw::BlockShape s;
-    Tensor* output = nullptr;
     if (!shape(context, &s)) return;
-    OP_REQUIRES_OK(context,
-                   context->allocate_output(
-                       0, TensorShape({s.batch, s.height, s.width, s.filters}),
-                       &output));
-    if (!output->NumElements()) return;
+    Tensor* output = allocate_map(context, s);
+    if (!output) return;
     const Pointers pointers{data<T>(context->input(0)), data<T>(context->input(1)),
                             data<T>(context->input(2)), data<T>(context->input(3)),
                             data<T>(context->input(4)), data<T>(context->input(5)),
