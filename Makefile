@@ -66,7 +66,7 @@ ops: .venv/core
 # kernel, under the address and undefined behaviour sanitizers; SEED=1 draws others. A
 # part of it is in `make test`.
 fuzz: .venv/test
-	$(BIN)/python -m tests.fuzz_kernels --cases $(CASES) --seed $(SEED)
+	$(BIN)/python -m tests.ops.fuzz_kernels --cases $(CASES) --seed $(SEED)
 
 # One program after the other, on an otherwise idle machine; $(BENCH) is the folder of
 # the results. `make bench BENCHMARKS=blocks_cpu` runs one of them.

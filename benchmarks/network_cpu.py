@@ -139,7 +139,7 @@ def frozen(*, threads: int, preset: str, height: int, width: int) -> harness.Ste
     tf = _tensorflow(threads)
     import keras
 
-    from hyperseg_tf.freeze import freeze
+    from hyperseg_tf.profiling.freeze import freeze
 
     model = _ours(preset).fold()
     tensors = model.taps().output
@@ -236,7 +236,7 @@ def _tensorflow(threads: int):
 def _ours(preset: str):
     """Our model with the weights that the peer draws."""
     from hyperseg_tf import HyperSeg
-    from hyperseg_tf.convert import released
+    from hyperseg_tf.convert.released import entries as released
 
     # The released weights, and so the peer, know the static padding alone.
     model = HyperSeg.from_preset(preset, backbone_padding="static")

@@ -45,7 +45,7 @@ def image(height: int, width: int) -> np.ndarray:
 
 def assign(model) -> None:
     """Give a `HyperSeg` with the static padding of the release these weights."""
-    from hyperseg_tf.convert import released
+    from hyperseg_tf.convert.released import entries as released
 
     names = {entry.name: entry.released_shape for entry in released.entries(model)}
     released.assign(model, {name: draw(name, shape) for name, shape in names.items()})

@@ -43,7 +43,8 @@ def main() -> None:
 def compare(preset: str, reference: str, implementation: str) -> dict[str, float]:
     """Largest relative difference of each group of tensors, over both inputs."""
     from hyperseg_tf import HyperSeg
-    from hyperseg_tf.convert import parity, released
+    from hyperseg_tf.convert import parity
+    from hyperseg_tf.convert.released import entries as released
     from tests.golden import golden_dir, state_dict
 
     model = HyperSeg.from_preset(

@@ -216,7 +216,7 @@ def network(
     import tensorflow as tf
 
     from hyperseg_tf import HyperSeg
-    from hyperseg_tf.freeze import freeze
+    from hyperseg_tf.profiling.freeze import freeze
 
     model = HyperSeg.from_preset(PRESET, backbone_padding="static")
     network_weights.assign(model)

@@ -170,7 +170,7 @@ def training(
     import keras
 
     from hyperseg_tf import HyperSeg
-    from hyperseg_tf import training as library
+    from hyperseg_tf.training import train as library
     from recipes.camvid import camvid12_hyperseg_s
 
     keras.utils.set_random_seed(0)

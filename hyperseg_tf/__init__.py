@@ -8,14 +8,15 @@ import importlib
 __version__ = "0.1.0"
 
 _HOME = {
-    "HyperSeg": "model",
-    "load": "model",
-    "DPWConv": "dpw_conv",
+    "HyperSeg": "network.model",
+    "load": "network.model",
+    "DPWConv": "network.dpw_conv",
     "Preset": "presets",
-    "train": "training",
-    "evaluate": "evaluation",
-    "predict": "prediction",
-    "UserError": "errors",
+    "Segmenter": "inference.segmenter",
+    "train": "training.train",
+    "evaluate": "evaluation.evaluate",
+    "predict": "inference.predict",
+    "UserError": "base.errors",
 }
 
 __all__ = ["__version__", *_HOME]

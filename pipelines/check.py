@@ -16,9 +16,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from hyperseg_tf.constants import VOID
-from hyperseg_tf.errors import UserError
-from hyperseg_tf.progress import bar
+from hyperseg_tf.base.constants import VOID
+from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.progress import bar
 from pipelines.classes import UNKNOWN
 from pipelines.datasets import Dataset, Finding
 from pipelines.decode import (

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from hyperseg_tf.constants import VOID
-from hyperseg_tf.errors import UserError
+from hyperseg_tf.base.constants import VOID
+from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.protocols import CAMVID_CLASSES
 
 Colour = tuple[int, int, int]

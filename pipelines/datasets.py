@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hyperseg_tf.errors import UserError
+from hyperseg_tf.base.errors import UserError
 from pipelines.classes import ClassTable
 
 SPLITS = ("train", "val", "test")

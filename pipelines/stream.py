@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from hyperseg_tf.errors import UserError
+from hyperseg_tf.base.errors import UserError
 from pipelines.classes import UNKNOWN
 from pipelines.datasets import Dataset
 from pipelines.decode import decode_image, decode_label, lookup_table

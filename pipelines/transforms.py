@@ -13,7 +13,7 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from hyperseg_tf.constants import IMAGENET_MEAN, IMAGENET_STD, VOID
+from hyperseg_tf.base.constants import IMAGENET_MEAN, IMAGENET_STD, VOID
 
 Sample = dict[str, tf.Tensor]
 

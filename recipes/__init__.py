@@ -6,7 +6,7 @@ does not.
 
 import importlib
 
-from hyperseg_tf.errors import UserError
+from hyperseg_tf.base.errors import UserError
 from recipes.recipe import Recipe, replace_from_strings
 
 _MODULE = {

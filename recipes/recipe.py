@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Literal
 
-from hyperseg_tf.errors import UserError
+from hyperseg_tf.base.errors import UserError
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,7 +95,7 @@ def preset_blocks(preset, image_size: tuple[int, int] | None = None) -> list[Blo
         preset: A dynamic one with patches of 32 pixels.
         image_size: (height, width) in pixels; None for that of the paper.
     """
-    from hyperseg_tf.layout import decoder_layout, signal_channels
+    from hyperseg_tf.network.layout import decoder_layout, signal_channels
 
     height, width = image_size or preset.image_size
     levels, heads = decoder_layout(preset)

@@ -30,8 +30,8 @@ def dynamic(
 def _dynamic_step(block: BlockSpec, implementation: str):
     import tensorflow as tf
 
-    from hyperseg_tf.decoder import Level
-    from hyperseg_tf.weight_head import WeightHead
+    from hyperseg_tf.network.decoder import Level
+    from hyperseg_tf.network.weight_head import WeightHead
 
     values = inputs.draw(block)
     maps = [values.feature, *([values.previous] if block.previous_channels else [])]
@@ -80,8 +80,8 @@ def static(
 def _static_step(block: BlockSpec, frozen: bool):
     import tensorflow as tf
 
-    from hyperseg_tf.decoder import fuse
-    from hyperseg_tf.freeze import freeze
+    from hyperseg_tf.network.decoder import fuse
+    from hyperseg_tf.profiling.freeze import freeze
 
     values = inputs.draw(block)
     biases = [tf.Variable(bias) for bias in values.biases]

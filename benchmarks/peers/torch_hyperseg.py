@@ -5,7 +5,8 @@ the `efficientnet-pytorch` package (its own modules, its static padding, its swi
 every dynamic patch-wise convolution cuts the map into patches, folds batch and patches
 into the channels, runs one grouped convolution and puts the map together again. Nothing
 is folded, fused or reordered here; making this file faster would spoil its purpose.
-`tests/test_torch_peer.py` proves against the golden files that it is the true network.
+`tests/benchmarks/test_torch_peer.py` proves against the golden files that it is the
+true network.
 
 Parameter names are those of the released state dicts. Tensors are NCHW in this file.
 """

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from hyperseg_tf import __version__
+from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.cli import (
     benchmark,
     convert,
@@ -24,7 +25,6 @@ from hyperseg_tf.cli import (
     train,
 )
 from hyperseg_tf.cli.quiet import import_tensorflow
-from hyperseg_tf.errors import UserError
 
 _COMMANDS = (
     train,

@@ -26,8 +26,8 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Time, print, write the file asked for."""
-    from hyperseg_tf import benchmark
-    from hyperseg_tf.errors import UserError
+    from hyperseg_tf.base.errors import UserError
+    from hyperseg_tf.profiling import benchmark
 
     for name in ("batch_size", "calls", "threads"):
         value = getattr(args, name)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from hyperseg_tf.errors import UserError
+from hyperseg_tf.base.errors import UserError
 
 DIFFERS = 1
 

@@ -61,7 +61,7 @@ def add(commands) -> None:
 
 
 def _scenes(args) -> int:
-    from hyperseg_tf.progress import bar
+    from hyperseg_tf.base.progress import bar
     from pipelines import road_scenes
 
     written = road_scenes.write(
@@ -78,7 +78,7 @@ def _scenes(args) -> int:
 
 
 def _check(args) -> int:
-    from hyperseg_tf.errors import UserError
+    from hyperseg_tf.base.errors import UserError
     from pipelines import open_dataset, splits
     from pipelines.check import inspect
 
@@ -152,7 +152,7 @@ def _show(args) -> int:
     from PIL import Image
 
     from hyperseg_tf import visualise
-    from hyperseg_tf.errors import UserError
+    from hyperseg_tf.base.errors import UserError
     from pipelines import load_sample, open_dataset
 
     if args.count < 1:

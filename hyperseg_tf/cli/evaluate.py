@@ -59,8 +59,8 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write the files asked for."""
-    from hyperseg_tf.errors import UserError
-    from hyperseg_tf.evaluation import evaluate
+    from hyperseg_tf.base.errors import UserError
+    from hyperseg_tf.evaluation.evaluate import evaluate
 
     if args.batch_size < 1:
         raise UserError(f"--batch-size is at least 1: got {args.batch_size}.")

@@ -48,8 +48,8 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Inspect, print the table and what was written."""
-    from hyperseg_tf.inspection import inspect
-    from hyperseg_tf.inspection_result import check_out
+    from hyperseg_tf.inspection.inspect import inspect
+    from hyperseg_tf.inspection.result import check_out
 
     check_out(args.out, args.overwrite)
     found = inspect(args.model, args.image, args.patch, image_size=args.size)

@@ -37,8 +37,8 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict, print what was written, then what could not be read."""
-    from hyperseg_tf.errors import UserError
-    from hyperseg_tf.prediction import predict_files
+    from hyperseg_tf.base.errors import UserError
+    from hyperseg_tf.inference.predict import predict_files
 
     if not 0 <= args.alpha <= 1:
         raise UserError(f"--alpha lies in 0..1: got {args.alpha}.")

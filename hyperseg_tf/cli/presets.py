@@ -20,7 +20,7 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print one line per preset."""
-    from hyperseg_tf.errors import UserError
+    from hyperseg_tf.base.errors import UserError
     from hyperseg_tf.presets import PRESETS, get
 
     try:
@@ -43,12 +43,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measure(chosen, target):
-    from hyperseg_tf.atomic import atomic_file
+    from hyperseg_tf.base.atomic import atomic_file
     from hyperseg_tf.cli.quiet import import_tensorflow
 
     import_tensorflow()
-    from hyperseg_tf import counting
-    from hyperseg_tf.count_table import CountTable
+    from hyperseg_tf.profiling import counting
+    from hyperseg_tf.profiling.count_table import CountTable
 
     table = CountTable(chosen)
     print(table.header(), flush=True)

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     weights = [] if args.weights is None else [f"weights={args.weights}"]
     recipe = recipes.replace_from_strings(recipe, args.settings + weights)
 
-    from hyperseg_tf.training import train
+    from hyperseg_tf.training.train import train
 
     try:
         result = train(

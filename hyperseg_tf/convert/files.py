@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyperseg_tf.atomic import atomic_file
+from hyperseg_tf.base.atomic import atomic_file
+from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.convert import parity, pth
-from hyperseg_tf.errors import UserError
-from hyperseg_tf.model import load
+from hyperseg_tf.network.model import load
 from hyperseg_tf.presets import Preset
 
 

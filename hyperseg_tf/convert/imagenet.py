@@ -13,11 +13,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from hyperseg_tf import constants
-from hyperseg_tf.backbones import family
-from hyperseg_tf.convert import released
-from hyperseg_tf.convert.released import Entry, conv_entries, norm_entries
-from hyperseg_tf.errors import UserError
+from hyperseg_tf.base import constants
+from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.convert.released import entries as released
+from hyperseg_tf.convert.released.entries import Entry, conv_entries, norm_entries
+from hyperseg_tf.network.backbones import family
 
 # In files of keras.applications: preprocessing and classifier.
 _SURPLUS = ("normalization", "rescaling", "top_dropout", "predictions", "probs")
@@ -204,7 +204,7 @@ def _from_caffe(kernel, bias):
 
 
 def _torch_values(model, path):
-    from hyperseg_tf.convert.checkpoint import open_checkpoint
+    from hyperseg_tf.convert.released.checkpoint import open_checkpoint
 
     table = list(_torch_entries(model))
     with open_checkpoint(path) as checkpoint:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hyperseg_tf.errors import UserError
+from hyperseg_tf.base.errors import UserError
 
 # Ten times what the released code differs from itself between machines.
 LARGEST = 2e-4

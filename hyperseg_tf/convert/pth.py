@@ -13,14 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from hyperseg_tf import presets
-from hyperseg_tf.atomic import atomic_file
-from hyperseg_tf.convert import arch, coordinates, released, torch_writer
-from hyperseg_tf.convert.checkpoint import Checkpoint, open_checkpoint
+from hyperseg_tf.base.atomic import atomic_file
+from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.convert.metadata import METADATA
 from hyperseg_tf.convert.refused import Refused
-from hyperseg_tf.convert.torch_writer import Record
-from hyperseg_tf.errors import UserError
-from hyperseg_tf.model import HyperSeg
+from hyperseg_tf.convert.released import arch, coordinates
+from hyperseg_tf.convert.released import entries as released
+from hyperseg_tf.convert.released.checkpoint import Checkpoint, open_checkpoint
+from hyperseg_tf.convert.torch_file import writer as torch_writer
+from hyperseg_tf.convert.torch_file.writer import Record
+from hyperseg_tf.network.model import HyperSeg
 from hyperseg_tf.presets import Preset
 
 _FITS = "a checkpoint must fit the preset"

@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hyperseg_tf.errors import UserError
+from hyperseg_tf.base.errors import UserError
 
 if TYPE_CHECKING:
     import keras

@@ -25,11 +25,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from hyperseg_tf.atomic import atomic_folder, check_target
-from hyperseg_tf.constants import IMAGENET_MEAN, IMAGENET_STD, VOID
-from hyperseg_tf.errors import UserError
-from hyperseg_tf.segmenter import class_names, open_model
-from hyperseg_tf.versions import versions
+from hyperseg_tf.base.atomic import atomic_folder, check_target
+from hyperseg_tf.base.constants import IMAGENET_MEAN, IMAGENET_STD, VOID
+from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.versions import versions
+from hyperseg_tf.inference.segmenter import class_names, open_model
 from hyperseg_tf.visualise import palette
 
 CLASSES_FILE = Path("assets.extra", "classes.json")

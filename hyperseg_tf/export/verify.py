@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from PIL import Image
 
-from hyperseg_tf.errors import UserError
-from hyperseg_tf.segmenter import normalise
+from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.inference.segmenter import normalise
 
 # Of the spread of the logits: what folding and another order of sums may change.
 TOLERANCE = 1e-3

@@ -184,9 +184,9 @@ def _block_gradient(op, upstream):
 
 def _plain_block(op, feature, previous, signal, head, *shifts):
     # The layers import this module's folder.
-    from hyperseg_tf.decoder import Block
-    from hyperseg_tf.layout import block_kernels
-    from hyperseg_tf.weight_head import generate
+    from hyperseg_tf.network.decoder import Block
+    from hyperseg_tf.network.layout import block_kernels
+    from hyperseg_tf.network.weight_head import generate
 
     def option(name):
         value = op.get_attr(name)

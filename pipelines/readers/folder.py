@@ -7,7 +7,7 @@ composed form: a macOS archive writes the same umlaut in two ways.
 import unicodedata
 from pathlib import Path
 
-from hyperseg_tf.errors import UserError
+from hyperseg_tf.base.errors import UserError
 from pipelines.classes import ClassTable
 from pipelines.datasets import SPLITS, Dataset, Finding
 from pipelines.decode import sniff_encoding

@@ -7,7 +7,7 @@ parts of those say where the file lies here.
 
 from pathlib import Path, PurePosixPath
 
-from hyperseg_tf.errors import UserError
+from hyperseg_tf.base.errors import UserError
 from pipelines.classes import CAMVID, ClassTable
 from pipelines.datasets import SPLITS, Dataset, Finding
 from pipelines.decode import sniff_encoding

@@ -10,7 +10,7 @@ from random import Random
 
 import numpy as np
 
-from hyperseg_tf.constants import VOID
+from hyperseg_tf.base.constants import VOID
 from pipelines.road_scenes import buildings, placement, weather
 from pipelines.road_scenes import street as streets
 from pipelines.road_scenes.canvas import (

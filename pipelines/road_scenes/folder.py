@@ -10,8 +10,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from hyperseg_tf.constants import VOID
-from hyperseg_tf.errors import UserError
+from hyperseg_tf.base.constants import VOID
+from hyperseg_tf.base.errors import UserError
 from pipelines.classes import CAMVID, ClassTable
 from pipelines.road_scenes.composition import scene
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from random import Random
 
-from hyperseg_tf.constants import VOID
+from hyperseg_tf.base.constants import VOID
 from pipelines.road_scenes.canvas import (
     FENCE,
     POLE,

@@ -1,0 +1,1 @@
+"""The authors' checkpoints: names, layouts, arch strings."""

@@ -1,0 +1,140 @@
+"""Counts that stream and the scores computed from them.
+
+The confusion matrix is the only state: scores of a data set follow from the counts
+over all of its pixels, never from a mean over batches or images.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from hyperseg_tf.base.constants import VOID
+
+ABSENT = ("skip", "zero")
+
+
+def iou_per_class(matrix: np.ndarray) -> np.ndarray:
+    """Return intersection over union of each class, NaN where it never occurs.
+
+    Args:
+        matrix: (classes, classes) counts, rows are labels, columns predictions.
+
+    Returns:
+        (classes,) float64 in 0..1; NaN for a class in neither label nor prediction.
+    """
+    matrix = np.asarray(matrix, "float64")
+    hits = np.diagonal(matrix)
+    union = matrix.sum(axis=0) + matrix.sum(axis=1) - hits
+    return np.divide(hits, union, out=np.full(len(matrix), np.nan), where=union > 0)
+
+
+def mean_iou(matrix: np.ndarray, absent: str = "skip") -> float:
+    """Return the mean of `iou_per_class`.
+
+    Args:
+        matrix: (classes, classes) counts, rows are labels, columns predictions.
+        absent: "skip" leaves classes that never occur out of the mean, "zero"
+            counts them as 0, as the authors' test script does.
+
+    Returns:
+        A number in 0..1; NaN if "skip" leaves nothing.
+    """
+    _check_absent(absent)
+    iou = iou_per_class(matrix)
+    if absent == "zero":
+        return float(np.nan_to_num(iou).mean())
+    iou = iou[~np.isnan(iou)]
+    return float(iou.mean()) if len(iou) else float("nan")
+
+
+@keras.saving.register_keras_serializable("hyperseg_tf")
+class ConfusionMatrix(keras.metrics.Metric):
+    """Count (label, prediction) pairs; the result is the matrix so far.
+
+    Args:
+        num_classes: Number of classes, at least 1.
+        void: Label value of the pixels to ignore.
+
+    Shapes:
+        labels: (B, H, W), whole numbers of any dtype, 0 to num_classes - 1 or void.
+        predictions: (B, H, W, num_classes) logits, or (B, H, W) class map.
+        result: (num_classes, num_classes) int64, rows are labels.
+    """
+
+    def __init__(self, num_classes, void=VOID, name="confusion_matrix", dtype=None):
+        super().__init__(name=name, dtype=dtype)
+        self.num_classes = num_classes
+        self.void = void
+        # float32 stops counting at 16.8 million pixels, 100 small images.
+        self.matrix = self.add_variable(
+            (num_classes, num_classes), "zeros", dtype="int64", name="matrix"
+        )
+
+    def update_state(self, labels, predictions, sample_weight=None):
+        if sample_weight is not None:
+            raise ValueError("Pixels are counted, not weighed: got sample_weight.")
+        if len(predictions.shape) > len(labels.shape):
+            predictions = ops.argmax(predictions, axis=-1)
+        labels = ops.reshape(ops.cast(labels, "int32"), (-1,))
+        predictions = ops.reshape(ops.cast(predictions, "int32"), (-1,))
+        cells = self.num_classes**2
+        # One cell more than the matrix has takes the void pixels.
+        cell = ops.where(
+            labels == self.void, cells, labels * self.num_classes + predictions
+        )
+        counts = ops.segment_sum(ops.ones_like(cell), cell, num_segments=cells + 1)
+        counts = ops.reshape(counts[:-1], self.matrix.shape)
+        self.matrix.assign_add(ops.cast(counts, self.matrix.dtype))
+
+    def result(self):
+        return ops.convert_to_tensor(self.matrix)
+
+    def counts(self) -> np.ndarray:
+        """Return the matrix so far as a NumPy array, (classes, classes) int64."""
+        return ops.convert_to_numpy(ConfusionMatrix.result(self)).astype("int64")
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "num_classes": self.num_classes,
+            "void": self.void,
+        }
+
+
+@keras.saving.register_keras_serializable("hyperseg_tf")
+class MeanIoU(ConfusionMatrix):
+    """Mean intersection over union of everything seen since the last reset.
+
+    Args:
+        num_classes: Number of classes, at least 1.
+        void: Label value of the pixels to ignore.
+        absent: "skip" leaves classes in neither label nor prediction out of the
+            mean, "zero" counts them as 0.
+
+    Shapes:
+        labels, predictions: as in `ConfusionMatrix`.
+        result: scalar float32 in 0..1; 0 before the first pixel.
+    """
+
+    def __init__(self, num_classes, void=VOID, absent="skip", name="miou", dtype=None):
+        _check_absent(absent)
+        super().__init__(num_classes, void=void, name=name, dtype=dtype)
+        self.absent = absent
+
+    def result(self):
+        matrix = ops.convert_to_tensor(self.matrix)
+        hits = ops.diagonal(matrix)
+        union = ops.sum(matrix, axis=0) + ops.sum(matrix, axis=1) - hits
+        iou = ops.cast(hits, "float32") / ops.cast(ops.maximum(union, 1), "float32")
+        if self.absent == "zero":
+            return ops.mean(iou)
+        present = ops.sum(ops.cast(union > 0, "float32"))
+        return ops.sum(iou) / ops.maximum(present, 1.0)
+
+    def get_config(self):
+        return {**super().get_config(), "absent": self.absent}
+
+
+def _check_absent(absent: str) -> None:
+    if absent not in ABSENT:
+        raise ValueError(f"absent must be one of {ABSENT}: got {absent!r}.")

@@ -1,0 +1,1 @@
+"""What only a hypernetwork has: a look at the weights that it generates."""

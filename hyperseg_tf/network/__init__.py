@@ -1,0 +1,1 @@
+"""The network: layers, their layout, and the model that wires them."""

@@ -1,0 +1,101 @@
+"""The context head (Section 3.1): a nested U-Net from the head to the signal."""
+
+import keras
+from keras import layers, ops
+
+from hyperseg_tf.network.conv_norm import conv_norm
+from hyperseg_tf.presets import CONTEXT_HEADS
+
+
+def build(channels: int, levels: int, form: str, folded: bool = False) -> keras.Model:
+    """Build the context head.
+
+    Args:
+        channels: Channels C of the backbone's head, and of the signal.
+        levels: Depth of the nested U-Net; `levels - 1` halvings, then the average.
+        form: "concatenate" or "replace"; see `Preset.context_head`.
+        folded: Build convolutions with a bias in place of batch normalization.
+
+    Returns:
+        keras.Model: (B, h, w, C) -> (B, h, w, C); h and w divide by
+        `2 ** (levels - 1)`.
+    """
+    if form not in CONTEXT_HEADS:
+        raise ValueError(f"context head must be in {CONTEXT_HEADS}: got {form!r}.")
+    concatenate = form == "concatenate"
+    inputs = keras.Input((None, None, channels), name="head")
+    x = inputs
+    width = channels
+    if concatenate:
+        width = channels // 2
+        x = conv_norm(x, width, 1, name="in", activation="relu", folded=folded)
+    maps = [x]
+    for i in range(levels - 1):
+        maps.append(
+            conv_norm(
+                maps[-1],
+                width,
+                2,
+                strides=2,
+                padding="valid",
+                name=f"down{i}",
+                activation="relu",
+                folded=folded,
+            )
+        )
+    bottom = maps.pop()
+    up = GlobalContext(name="global")(bottom)
+    if concatenate:
+        # The bottom map is kept beside its own average, one fusion deeper.
+        maps.append(bottom)
+    for i in reversed(range(len(maps))):
+        if i < levels - 1:
+            up = Upsample(name=f"up{i}")(up)
+        both = layers.Concatenate(name=f"join{i}")([maps[i], up])
+        if concatenate and i == 0:
+            return keras.Model(inputs, both, name="context_head")
+        last = not concatenate and i == 0
+        up = conv_norm(
+            both,
+            width,
+            1,
+            name=f"fuse{i}",
+            activation=None if last else "relu",
+            folded=folded,
+        )
+    return keras.Model(inputs, up, name="context_head")
+
+
+@keras.saving.register_keras_serializable("hyperseg_tf")
+class GlobalContext(layers.Layer):
+    """Global average in every pixel: (B, h, w, C) -> the same shape."""
+
+    def call(self, x):
+        return ops.broadcast_to(ops.mean(x, axis=(1, 2), keepdims=True), ops.shape(x))
+
+    def compute_output_shape(self, shape):
+        return shape
+
+
+@keras.saving.register_keras_serializable("hyperseg_tf")
+class Upsample(layers.Layer):
+    """Nearest upsampling by two: (B, h, w, C) -> (B, 2h, 2w, C).
+
+    `keras.layers.UpSampling2D` fails on unknown sizes in a graph.
+    """
+
+    def call(self, x):
+        batch, height, width = ops.shape(x)[:3]
+        channels = x.shape[-1]
+        x = ops.reshape(x, (batch * height, 1, width, 1, channels))
+        x = ops.tile(x, (1, 2, 1, 2, 1))
+        return ops.reshape(x, (batch, 2 * height, 2 * width, channels))
+
+    def compute_output_shape(self, shape):
+        batch, height, width, channels = shape
+        return (
+            batch,
+            None if height is None else 2 * height,
+            None if width is None else 2 * width,
+            channels,
+        )

@@ -1,0 +1,293 @@
+"""The network: image -> features -> signal -> weights -> logits (Eqs. 1 to 4)."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+from keras import layers, ops
+
+from hyperseg_tf import presets
+from hyperseg_tf.network import backbones, context_head, static_decoder
+from hyperseg_tf.network.decoder import Level
+from hyperseg_tf.network.layout import decoder_layout, signal_channels
+from hyperseg_tf.network.weight_head import WeightHead
+from hyperseg_tf.ops import choice, resize
+from hyperseg_tf.presets.preset import CELL, Preset
+
+
+@keras.saving.register_keras_serializable("hyperseg_tf")
+class HyperSeg(keras.Model):
+    """HyperSeg: a segmentation network that makes its decoder's weights per patch.
+
+    Any batch size and any image from 32x32 pixels up work. Images are padded at the
+    bottom and on the right with 0 (the ImageNet mean colour) to a multiple of
+    `preset.size_multiple` pixels, and the logits are cropped back; sizes that are
+    multiples already, as all published ones, are not touched. (The released code fails
+    below 64x128 and off multiples of 64.)
+
+    Args:
+        preset: The architecture, a `Preset` or its `to_dict()`.
+        implementation: Of the dynamic convolution: "auto", "einsum", "slices", "xla",
+            "fused".
+        folded: Build the inference form without batch normalization; see `fold`.
+        metadata: JSON-able facts that travel with the model, such as its classes.
+
+    Shapes:
+        images: (B, H, W, 3) float32, RGB, ImageNet-normalised.
+        returns: (B, H, W, num_classes) logits.
+
+    Raises:
+        ValueError: If an image side is known and below 32, or an argument is unknown.
+    """
+
+    def __init__(
+        self, preset, implementation="auto", folded=False, metadata=None, **kwargs
+    ):
+        if isinstance(preset, dict):
+            preset = Preset.from_dict(preset)
+        choice.check(implementation)
+        images = keras.Input((None, None, 3), name="images")
+        x = PadToMultiple(preset.size_multiple, name="pad")(images)
+        backbone = backbones.build(
+            preset.backbone,
+            preset.backbone_padding,
+            preset.reductions,
+            folded,
+            implementation,
+        )
+        *features, head = backbone(x)
+        signal = head
+        if preset.context_levels:
+            signal = context_head.build(
+                signal_channels(preset),
+                preset.context_levels,
+                preset.context_head,
+                folded,
+            )(head)
+        signal = _pool(signal, preset.patch_size)
+        maps = (x, *features)
+        if preset.dynamic:
+            weights, outputs = _decode(preset, maps, signal, implementation, folded)
+        else:
+            weights, outputs = [], static_decoder.build(preset, maps, signal, folded)
+        logits = outputs[-1]
+        if len(outputs) == len(features):
+            logits = Upsample(name="upsample")(logits)
+        logits = CropToImage(dtype="float32", name="logits")([logits, images])
+        super().__init__(images, logits, **{"name": preset.name, **kwargs})
+        self.preset = preset
+        self.implementation = implementation
+        self.folded = folded
+        self.metadata = dict(metadata or {})
+        # Symbolic tensors by name; kept in a tuple so that Keras does not wrap them.
+        self._taps = (
+            *((f"feature_{i + 1}", tensor) for i, tensor in enumerate(features)),
+            ("feature_head", head),
+            ("signal", signal),
+            *((f"weights_{i}", tensor) for i, tensor in enumerate(weights)),
+            *((f"level_{i}", tensor) for i, tensor in enumerate(outputs)),
+            ("logits", logits),
+        )
+
+    @classmethod
+    def from_preset(
+        cls,
+        name: str | Preset,
+        weights: str | Path | None = None,
+        num_classes: int | None = None,
+        implementation: str = "auto",
+        **changes,
+    ) -> "HyperSeg":
+        """Build a model by the name of a preset.
+
+        Args:
+            name: Name in `hyperseg_tf.presets`, or a `Preset`.
+            weights: None for random values; "imagenet" for the backbone's ImageNet
+                weights, downloaded; the path of a local ImageNet file, `.h5` or `.pth`
+                (backbone); of a `.keras` file of this library or a released `.pth`
+                checkpoint (everything). The backbone pads as the file was made for,
+                unless `changes` say otherwise: files of torch are for "static".
+            num_classes: Channels of the logits; None for the preset's.
+            implementation: Of the dynamic convolution.
+            **changes: Other fields of the preset to replace.
+
+        Raises:
+            ValueError: If the preset is unknown or the file does not fit.
+        """
+        preset = name if isinstance(name, Preset) else presets.get(name)
+        if num_classes is not None:
+            changes["num_classes"] = num_classes
+        preset = replace(preset, **changes)
+        if weights is not None and "backbone_padding" not in changes:
+            from hyperseg_tf.convert.sources import padding_of
+
+            preset = replace(preset, backbone_padding=padding_of(weights, preset))
+        model = cls(preset, implementation=implementation)
+        if weights is not None:
+            from hyperseg_tf.convert import load_weights
+
+            load_weights(model, weights)
+        return model
+
+    def taps(self) -> keras.Model:
+        """A model with the same input that returns every intermediate tensor by name.
+
+        `feature_1` to `feature_5`, `feature_head`, `signal`, `weights_i`, `level_i`,
+        `logits`; maps of a padded image keep the padding.
+        """
+        return keras.Model(self.inputs[0], dict(self._taps))
+
+    def fold(self, implementation: str | None = None) -> "HyperSeg":
+        """An inference copy without batch normalization (Appendix E)."""
+        from hyperseg_tf.network.fold import fold
+
+        return fold(self, implementation)
+
+    def with_implementation(self, implementation: str) -> "HyperSeg":
+        """A copy with the same weights and another dynamic convolution."""
+        config = {**self.get_config(), "implementation": implementation}
+        copy = type(self).from_config(config)
+        copy.set_weights(self.get_weights())
+        return copy
+
+    def set_metadata(self, metadata: dict) -> None:
+        """Replace the facts that are saved with the model; JSON-able values only."""
+        self.metadata = dict(metadata)
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "preset": self.preset.to_dict(),
+            "implementation": self.implementation,
+            "folded": self.folded,
+            "metadata": dict(self.metadata),
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        return cls(**config)
+
+
+def load(path: str | Path) -> HyperSeg:
+    """Load a model that `save` wrote; logits are those of the saved one, bit for bit.
+
+    Args:
+        path: A `.keras` file.
+
+    Raises:
+        UserError: If the file is missing, unreadable or no HyperSeg.
+    """
+    from hyperseg_tf.base.errors import UserError
+
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(
+            f"a model is a .keras file that train wrote: {path} does not exist."
+        )
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except Exception as error:
+        reason = (
+            str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        )
+        raise UserError(
+            f"a model must be a readable .keras file: {path} is not ({reason}); "
+            "train or convert it again."
+        ) from error
+    if not isinstance(model, HyperSeg):
+        raise UserError(f"{path} holds a {type(model).__name__}, not a HyperSeg.")
+    return model
+
+
+def _pool(signal, patch_size):
+    """Average the signal (B, H/32, W/32, C) to one vector per patch."""
+    if patch_size is None:
+        return layers.GlobalAveragePooling2D(keepdims=True, name="pool_signal")(signal)
+    if patch_size > CELL:
+        return layers.AveragePooling2D(patch_size // CELL, name="pool_signal")(signal)
+    return signal
+
+
+def _decode(preset, maps, signal, implementation, folded):
+    """Generated weights of all heads, and the outputs of all levels."""
+    level_layouts, head_layouts = decoder_layout(preset)
+    heads = [
+        WeightHead(
+            layout.units,
+            layout.groups,
+            layout.offset,
+            layout.channels,
+            layout.fan_ins,
+            name=f"weights_{i}",
+        )
+        for i, layout in enumerate(head_layouts)
+    ]
+    weights, outputs = [head(signal) for head in heads], []
+    for i, layout in enumerate(level_layouts):
+        level = Level(
+            layout.filters,
+            layout.kernel_size,
+            start=layout.start,
+            expand_ratio=preset.expand_ratio,
+            halo=preset.halo,
+            positions=preset.positions,
+            folded=folded,
+            implementation=implementation,
+            name=f"level_{i}",
+        )
+        level.head = heads[layout.head]
+        inputs = [maps[layout.feature], *outputs[-1:], weights[layout.head]]
+        outputs.append(level(inputs, signal=signal))
+    return weights, outputs
+
+
+@keras.saving.register_keras_serializable("hyperseg_tf")
+class PadToMultiple(layers.Layer):
+    """Pad bottom and right of (B, H, W, C) with 0 up to a multiple of `multiple`."""
+
+    def __init__(self, multiple, **kwargs):
+        super().__init__(**kwargs)
+        self.multiple = multiple
+
+    def call(self, x):
+        size = ops.shape(x)[1:3]
+        if any(isinstance(side, int) and side < 32 for side in size):
+            raise ValueError(
+                f"images must be at least 32x32 pixels: got {size[0]}x{size[1]}; "
+                "enlarge them first."
+            )
+        pads = [[0, -side % self.multiple] for side in size]
+        return ops.pad(x, [[0, 0], *pads, [0, 0]])
+
+    def compute_output_shape(self, shape):
+        batch, *size, channels = shape
+        size = (s if s is None else s + -s % self.multiple for s in size)
+        return (batch, *size, channels)
+
+    def get_config(self):
+        return {**super().get_config(), "multiple": self.multiple}
+
+
+@keras.saving.register_keras_serializable("hyperseg_tf")
+class Upsample(layers.Layer):
+    """Bilinear upsampling by two: (B, H, W, C) -> (B, 2H, 2W, C)."""
+
+    def call(self, x):
+        return resize.upsample(x)
+
+    def compute_output_shape(self, shape):
+        batch, *size, channels = shape
+        return (batch, *(None if s is None else 2 * s for s in size), channels)
+
+
+@keras.saving.register_keras_serializable("hyperseg_tf")
+class CropToImage(layers.Layer):
+    """Crop a padded map to the size of the image it was made for."""
+
+    def call(self, inputs):
+        x, image = inputs
+        height, width = ops.shape(image)[1:3]
+        return x[:, :height, :width]
+
+    def compute_output_shape(self, shapes):
+        return (*shapes[1][:3], shapes[0][-1])

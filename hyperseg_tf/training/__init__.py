@@ -1,0 +1,1 @@
+"""Training runs: steps, states that survive a kill, and what is logged on the way."""

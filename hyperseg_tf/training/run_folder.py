@@ -1,0 +1,169 @@
+"""The folder of one training run: what is in it and what survives a kill.
+
+Every file is replaced whole. The order of the writes at the end of an epoch is
+model.keras, run.json, log.csv, ..., latest.keras: a run killed between two of them
+repeats the epoch from the older latest.keras and writes the same files again.
+"""
+
+import csv
+import json
+import math
+import os
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hyperseg_tf.base.atomic import atomic_file
+from hyperseg_tf.base.errors import UserError
+
+Row = dict[str, float]
+
+# Fields of a recipe that may differ between a run and its resumption: they change
+# how fast or how visibly it trains, not what comes out.
+_FREE_FIELDS = ("cache", "overlays", "evaluate_batch_size")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run and the reading and writing of its small files."""
+
+    path: Path
+
+    @property
+    def best(self) -> Path:
+        """The model of the best epoch, without optimizer."""
+        return self.path / "model.keras"
+
+    @property
+    def latest(self) -> Path:
+        """The model at the last saved step, with optimizer."""
+        return self.path / "latest.keras"
+
+    @property
+    def facts(self) -> Path:
+        """Recipe, data, seed, versions, source of the weights, best epoch."""
+        return self.path / "run.json"
+
+    @property
+    def log(self) -> Path:
+        """One row per epoch."""
+        return self.path / "log.csv"
+
+    @property
+    def curve(self) -> Path:
+        """Loss and mIoU over the epochs."""
+        return self.path / "curve.png"
+
+    @property
+    def overlays(self) -> Path:
+        """One picture per epoch."""
+        return self.path / "overlays"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files."""
+        return self.path / "tensorboard"
+
+    def read_facts(self) -> dict[str, Any] | None:
+        """Return run.json, or None where there is none.
+
+        Raises:
+            UserError: It cannot be read.
+        """
+        try:
+            return json.loads(self.facts.read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"run.json describes the run in its folder: {self.facts} cannot be "
+                f"read ({error}); name another --out or add --fresh."
+            ) from None
+
+    def write_facts(self, facts: dict[str, Any]) -> None:
+        """Replace run.json."""
+        with atomic_file(self.facts) as temporary:
+            temporary.write_text(json.dumps(facts, indent=2) + "\n")
+            _flush_to_disk(temporary)
+
+    def read_log(self) -> list[Row]:
+        """Return the rows of log.csv, numbers only; empty where there is none."""
+        if not self.log.exists():
+            return []
+        with self.log.open(newline="") as file:
+            return [_numbers(row) for row in csv.DictReader(file)]
+
+    def write_log(self, rows: list[Row]) -> None:
+        """Replace log.csv."""
+        with atomic_file(self.log) as temporary:
+            with temporary.open("w", newline="") as file:
+                writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+            _flush_to_disk(temporary)
+
+    def discard(self) -> None:
+        """Delete what a run writes; other files in the folder stay."""
+        for path in (self.best, self.latest, self.facts, self.log, self.curve):
+            path.unlink(missing_ok=True)
+        for folder in (self.overlays, self.tensorboard):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.discard_leftovers()
+
+    def discard_leftovers(self) -> None:
+        """Delete the half-written files of a killed run."""
+        for name in (self.best, self.latest, self.facts, self.log, self.curve):
+            for path in self.path.glob(f".{name.stem}.????????{name.suffix}"):
+                path.unlink(missing_ok=True)
+
+
+def save_model(model, path: Path) -> None:
+    """Save a Keras model so that `path` only ever names a complete file."""
+    with atomic_file(path) as temporary:
+        model.save(temporary)
+        check_model_file(temporary)
+        _flush_to_disk(temporary)
+
+
+def check_model_file(path: Path) -> None:
+    """Raise `UserError` unless `path` is a .keras file with all its bytes."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+            missing = {"config.json", "model.weights.h5"} - set(archive.namelist())
+    except (OSError, zipfile.BadZipFile) as error:
+        broken, missing = str(error), set()
+    if broken or missing:
+        what = broken or f"no {', '.join(sorted(missing))}"
+        raise UserError(
+            f"a .keras file is a complete archive: {path} is damaged ({what}); "
+            "start again with --fresh or restore the file."
+        )
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Return one "name: old, now new" per fact by which two runs differ."""
+    found = []
+    for part in ("recipe", "data"):
+        before, now = old.get(part, {}), new[part]
+        for name in now:
+            if name in _FREE_FIELDS or name == "directory" or name not in before:
+                continue
+            if before[name] != now[name]:
+                found.append(f"{name}: {before[name]}, now {now[name]}")
+    return found
+
+
+def _numbers(row: dict[str, str]) -> Row:
+    values = {name: float(text) if text else math.nan for name, text in row.items()}
+    for name in ("epoch", "step"):
+        values[name] = int(values[name])
+    return values
+
+
+def _flush_to_disk(path: Path) -> None:
+    # A rename can reach the disk before the contents do.
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

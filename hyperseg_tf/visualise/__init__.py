@@ -1,0 +1,26 @@
+"""Pictures for people: class maps, overlays, legends, confusion matrices.
+
+Needs PIL and NumPy only, matplotlib for the confusion matrix when it is drawn.
+"""
+
+from hyperseg_tf.visualise.class_map import (
+    Colour,
+    Colours,
+    classes_in,
+    colourise,
+    overlay,
+    palette,
+    with_legend,
+)
+from hyperseg_tf.visualise.confusion import confusion_png
+
+__all__ = [
+    "Colour",
+    "Colours",
+    "classes_in",
+    "colourise",
+    "confusion_png",
+    "overlay",
+    "palette",
+    "with_legend",
+]

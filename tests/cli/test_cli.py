@@ -1,0 +1,213 @@
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import hyperseg_tf
+from hyperseg_tf import cli
+from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.cli.size import size
+from tests.tiny_segmenter import NAMES, random_hyperseg, write_data
+
+ROOT = Path(__file__).parents[2]
+
+
+def _python(code):
+    # Importing jax, which Keras does where it is installed, sets a log level.
+    env = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "model.keras"
+    random_hyperseg().save(path)
+    return path
+
+
+def _command(monkeypatch, run):
+    """A command line whose only command does what the test wants."""
+
+    class Command:
+        @staticmethod
+        def add(commands):
+            commands.add_parser("it").set_defaults(run=run, tensorflow=False)
+
+    monkeypatch.setattr(cli, "_COMMANDS", (Command,))
+    return cli.main(["it"])
+
+
+def test_help_answers_without_tensorflow():
+    code = (
+        "import sys, hyperseg_tf.cli as cli\n"
+        "for words in [['--help'], ['train', '--help'], ['evaluate', '--help'],"
+        " ['predict', '--help'], ['export', '--help'], ['benchmark', '--help'],"
+        " ['data', '--help']]:\n"
+        "    try: cli.main(words)\n"
+        "    except SystemExit as end: assert end.code == 0\n"
+        "assert cli.main(['presets']) == 0\n"
+        "heavy = {'tensorflow', 'keras', 'matplotlib'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    done = _python(code)
+    assert done.returncode == 0, done.stderr
+    # All of these together; TensorFlow alone takes several seconds to import.
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 2
+    assert "camvid11-360x480" in done.stdout and "hyperseg_s_camvid" in done.stdout
+
+
+def test_the_module_runs_as_a_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "hyperseg_tf", "--version"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert done.stdout == f"hyperseg-tf {hyperseg_tf.__version__}\n"
+
+
+def test_every_command_is_there(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    text = capsys.readouterr().out
+    names = "train evaluate predict export inspect convert benchmark data presets"
+    for name in [*names.split(), "recipes"]:
+        assert f"\n    {name} " in text or f"\n    {name}\n" in text
+
+
+def test_a_user_error_is_one_line_and_status_2(monkeypatch, capsys):
+    def run(args):
+        raise UserError("the rule:\n  what came;   the way out.")
+
+    assert _command(monkeypatch, run) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err == "hyperseg-tf: error: the rule: what came; the way out.\n"
+
+
+def test_a_file_that_cannot_be_written_is_one_line_and_status_2(
+    monkeypatch, capsys, tmp_path
+):
+    def run(args):
+        (tmp_path / "no folder" / "a").write_text("")
+
+    assert _command(monkeypatch, run) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no folder" in line and "No such file" in line
+
+
+def test_ctrl_c_is_status_130(monkeypatch, capsys):
+    def run(args):
+        raise KeyboardInterrupt
+
+    assert _command(monkeypatch, run) == 130
+    assert capsys.readouterr().err == "hyperseg-tf: interrupted\n"
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch):
+    def run(args):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        _command(monkeypatch, run)
+
+
+def test_a_status_is_passed_on(monkeypatch):
+    assert _command(monkeypatch, lambda args: 7) == 7
+
+
+def test_evaluate_prints_the_table_and_writes_the_files(model_file, tmp_path, capsys):
+    label = np.zeros((35, 40), np.uint8)
+    label[:, 20:] = 1
+    data = write_data(tmp_path / "data", [label])
+    out = tmp_path / "out" / "scores.json"
+    words = ["evaluate", str(model_file), "--data", str(data), "--json", str(out)]
+    assert cli.main([*words, "--protocol", "own"]) == 0
+    text = capsys.readouterr().out
+    assert "mIoU" in text and all(name in text for name in NAMES[:2])
+    assert json.loads(out.read_text())["images"] == 1
+    assert (tmp_path / "out" / "scores_confusion.png").exists()
+    assert cli.main([*words, "--protocol", "camvid12"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_predict_goes_on_after_a_broken_file_and_says_so(model_file, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_text("no picture")
+    Image.new("RGB", (40, 33)).save(tmp_path / "in" / "b.png")
+    out = tmp_path / "out"
+    status = cli.main(
+        ["predict", str(model_file), str(tmp_path / "in"), "--out", str(out)]
+    )
+    printed = capsys.readouterr()
+    assert status == 2
+    (line,) = printed.err.splitlines()
+    assert line.startswith("hyperseg-tf: error: ") and "a.png" in line
+    assert printed.out.split() == [
+        str(out / "classes" / "b.png"),
+        str(out / "overlays" / "b.png"),
+    ]
+
+
+def test_export_refuses_an_unknown_format(model_file, tmp_path, capsys):
+    words = ["export", str(model_file), "--out", str(tmp_path / "out")]
+    assert cli.main([*words, "--format", "onnx"]) == 2
+    assert "saved_model" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_benchmark_takes_a_model_file(model_file, tmp_path, capsys):
+    out = tmp_path / "b.json"
+    words = ["benchmark", str(model_file), "--size", "32x64", "--calls", "2"]
+    assert cli.main([*words, "--json", str(out)]) == 0
+    assert "32x64" in capsys.readouterr().out
+    assert len(json.loads(out.read_text())["latencies_ms"]) == 2
+
+
+def test_recipes_lists_every_recipe(capsys):
+    import recipes
+
+    assert cli.main(["recipes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == recipes.names()
+
+
+def test_a_size_is_height_x_width(capsys):
+    assert size("360x480") == (360, 480)
+    for text in ("360", "0x9", "12x480", "a", "-40x40"):
+        with pytest.raises(SystemExit):
+            cli.main(["benchmark", "hyperseg_tiny", "--size", text])
+    assert "HxW" in capsys.readouterr().err
+
+
+def test_tensorflow_says_nothing_unless_asked():
+    code = (
+        "from hyperseg_tf.cli.quiet import import_tensorflow\n"
+        "import sys; import_tensorflow(); import tensorflow as tf\n"
+        "tf.constant(1) + 1; sys.stderr.write('after')"
+    )
+    assert _python(code).stderr == "after"
+
+
+def test_data_scenes_writes_a_folder_that_check_finds_sound(tmp_path, capsys):
+    folder = tmp_path / "scenes"
+    words = ["data", "scenes", str(folder), "--train", "2", "--val", "1"]
+    words += ["--size", "64x96"]
+    assert cli.main(words) == 0
+    assert "2 + 1 road scenes, written" in capsys.readouterr().out
+    assert cli.main(words) == 0
+    assert "there already" in capsys.readouterr().out
+    assert cli.main(["data", "check", str(folder)]) == 0
+    assert "train: 2 pairs" in capsys.readouterr().out
+    assert cli.main([*words, "--seed", "1"]) == 2
+    assert "new or empty folder" in capsys.readouterr().err

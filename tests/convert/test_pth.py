@@ -1,0 +1,595 @@
+import ast
+import json
+import re
+import zipfile
+from collections import OrderedDict
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.peers import torch_hyperseg
+from hyperseg_tf import HyperSeg, UserError, cli, load, presets
+from hyperseg_tf.convert import (
+    from_pth,
+    keras_to_pth,
+    load_pth,
+    parity,
+    pth_to_keras,
+    to_pth,
+)
+from hyperseg_tf.convert.released import arch, coordinates
+from hyperseg_tf.convert.released import entries as released
+from hyperseg_tf.convert.torch_file import writer as torch_writer
+from tests.golden import arrays, golden_dir, state_dict
+
+MODELS = {
+    "camvid_hyperseg_s": "hyperseg_s_camvid",
+    "cityscapes_hyperseg_s": "hyperseg_s_cityscapes",
+    "camvid_hyperseg_l": "hyperseg_l_camvid",
+    "cityscapes_hyperseg_m": "hyperseg_m_cityscapes",
+    "vocsbd_hyperseg_l": "hyperseg_l_voc",
+}
+EVERY = [
+    pytest.param(name, marks=() if name == "camvid_hyperseg_s" else pytest.mark.slow)
+    for name in MODELS
+]
+
+
+def _arch(name):
+    return json.loads((golden_dir() / "arch_strings.json").read_text())[name]
+
+
+def _spec(name):
+    return json.loads((golden_dir() / "specs" / f"{name}.json").read_text())
+
+
+def _official(name):
+    """The redrawn state dict, with counters that are not all the same."""
+    state = OrderedDict((k, torch.from_numpy(v)) for k, v in state_dict(name).items())
+    for i, key in enumerate(k for k in state if k.endswith("num_batches_tracked")):
+        state[key] = torch.tensor(90_000 if i else 2**40)
+    return state
+
+
+def _released(name, path, prefix="", new=True):
+    """Write what the authors' training writes."""
+    state = _official(name)
+    optimizer = torch.optim.Adam([torch.nn.Parameter(torch.ones(3))])
+    checkpoint = {
+        "epoch": 361,
+        "state_dict": OrderedDict((f"{prefix}{k}", v) for k, v in state.items()),
+        "optimizer": optimizer.state_dict(),
+        "scheduler": {"max_epoch": 90_000, "base_lrs": [1e-3]},
+        "best_iou": np.float64(0.7625),
+        "arch": _arch(name),
+    }
+    torch.save(checkpoint, path, _use_new_zipfile_serialization=new)
+    return state
+
+
+def _same_bits(found, want):
+    return (found.dtype, found.shape) == (want.dtype, want.shape) and (
+        found.numpy().tobytes() == want.numpy().tobytes()
+    )
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_released_checkpoint_goes_there_and_back_bit_for_bit(name, tmp_path, capsys):
+    new = name != "cityscapes_hyperseg_s"
+    state = _released(name, tmp_path / "a.pth", "module." if new else "", new)
+    words = ["convert", str(tmp_path / "a.pth"), "--out", str(tmp_path / "m.keras")]
+    words += ["--report", str(tmp_path / "m.md")]
+    words += ["--activations", str(golden_dir() / f"{name}.npz")]
+    assert cli.main([*words, "--preset", MODELS[name]]) == 0
+    assert capsys.readouterr().out.split() == [words[3], words[5]]
+    rows = _rows(tmp_path / "m.md")
+    assert {row[-1] for row in rows} == {"yes"}
+    assert {"feature_5", "signal", "weights_3", "level_4", "logits"} <= {
+        row[1] for row in rows
+    }
+    model = load(tmp_path / "m.keras")
+    assert model.preset == replace(presets.get(MODELS[name]), backbone_padding="static")
+    seen = set()
+    for entry in released.entries(model):
+        want = entry.to_keras(state[entry.name].numpy())
+        np.testing.assert_array_equal(np.asarray(entry.variable), want)
+        seen.add(entry.variable.path)
+    assert seen == {weight.path for weight in model.weights}
+    back = tmp_path / "back.pth"
+    words = ["convert", str(tmp_path / "m.keras"), "--to-pth", "--out", str(back)]
+    assert cli.main(words) == 0
+    found = torch.load(back, weights_only=True)
+    _check_back(name, found, state)
+    if MODELS[name] in torch_hyperseg.SETTINGS:
+        _check_in_torch(name, found["state_dict"])
+
+
+def _check_back(name, found, state):
+    assert found["arch"] == _arch(name)
+    assert (found["epoch"], found["best_iou"]) == (361, 0.7625)
+    spec = _spec(name)
+    buffers = spec["coordinate_buffers_not_drawn"]
+    order = [entry[0] for entry in spec["state_dict"]]
+    first = next(i for i, key in enumerate(order) if key.startswith("decoder."))
+    assert list(found["state_dict"]) == order[:first] + buffers + order[first:]
+    for key in order:
+        assert _same_bits(found["state_dict"][key], state[key]), key
+    for key in buffers:
+        height, width = map(int, key.removeprefix("decoder.coord").split("_"))
+        x, y = torch.linspace(-1, 1, width), torch.linspace(-1, 1, height)
+        grid = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1])[None]
+        assert _same_bits(found["state_dict"][key], grid), key
+
+
+def _check_in_torch(name, state):
+    """The authors' network, in PyTorch, computes the stored logits from the file."""
+    peer = torch_hyperseg.build(MODELS[name]).eval()
+    # The peer registers fewer coordinates and does not save them; the rest must fit.
+    for key, buffer in peer.named_buffers():
+        assert ".coord" not in key or _same_bits(state[key], buffer)
+    peer.load_state_dict({key: v for key, v in state.items() if ".coord" not in key})
+    gold = arrays(name)
+    with torch.inference_mode():
+        logits = peer(torch.from_numpy(gold["b/image"])).numpy()
+    want = gold["b/logits_stride3"]
+    difference = np.abs(logits[:, :, ::3, ::3] - want)
+    assert difference.max() <= 2e-4 * np.abs(want).max()
+
+
+# A network of its own for all that does not need a published one.
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A fresh B0 with 3 classes, an architecture that the authors' code can build."""
+    preset = replace(
+        presets.get("hyperseg_s_camvid"),
+        name="small",
+        num_classes=3,
+        image_size=(64, 96),
+        backbone="efficientnet-b0",
+        backbone_padding="static",
+    )
+    model = HyperSeg(preset)
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        if weight.name not in ("kernel", "bias"):
+            weight.assign(rng.uniform(0.5, 1.5, weight.shape).astype("float32"))
+    return model
+
+
+@pytest.fixture(scope="module")
+def small_file(small, tmp_path_factory):
+    path = tmp_path_factory.mktemp("small") / "small.pth"
+    to_pth(small, path)
+    return path
+
+
+@pytest.fixture
+def state(small_file):
+    return torch.load(small_file, weights_only=True)["state_dict"]
+
+
+def _assert_same(model, other):
+    for found, want in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, want)
+
+
+@pytest.fixture(scope="module")
+def _other(small):
+    return HyperSeg(small.preset)
+
+
+@pytest.fixture
+def other(_other):
+    """A model like the small one with other weights, to be filled."""
+    _other.set_weights([weight + 1 for weight in _other.get_weights()])
+    _other.set_metadata({"classes": ["a", "b", "c"]})
+    return _other
+
+
+def test_a_model_without_a_source_gets_an_arch_of_its_preset(small, small_file):
+    found = torch.load(small_file, weights_only=True)
+    assert set(found) == {"state_dict", "arch"}
+    parsed = arch.parse(found["arch"])
+    assert arch.differences(parsed.preset, small.preset) == []
+    assert parsed.resolutions == ((64, 64), (64, 96))
+    assert parsed.preset.num_classes == 3
+    counters = [v for k, v in found["state_dict"].items() if k.endswith("tracked")]
+    assert len(counters) > 50 and not any(counters)
+
+
+def test_a_bare_state_dict_needs_a_preset_and_brings_its_classes(
+    small, state, tmp_path
+):
+    path = tmp_path / "bare.pth"
+    torch.save(state, path)
+    with pytest.raises(UserError, match="without an arch string needs a preset"):
+        from_pth(path)
+    preset = replace(small.preset, num_classes=12, backbone_padding="same")
+    model = from_pth(path, preset)
+    assert model.preset == small.preset
+    assert model.metadata["released"]["arch"] is None
+    _assert_same(model, small)
+
+
+@pytest.mark.parametrize(
+    "rename",
+    [
+        "module.{}",
+        "module.module.{}",
+        "_orig_mod.{}",
+        "module._orig_mod.module.{}",
+    ],
+)
+def test_prefixes_of_wrappers_are_taken_off(small, other, state, tmp_path, rename):
+    torch.save({rename.format(k): v for k, v in state.items()}, tmp_path / "a.pth")
+    load_pth(other, tmp_path / "a.pth")
+    _assert_same(other, small)
+
+
+def test_wrappers_of_parts_are_taken_off(small, other, state, tmp_path):
+    inner = {k.replace("backbone.", "backbone._orig_mod."): v for k, v in state.items()}
+    torch.save(inner, tmp_path / "a.pth")
+    load_pth(other, tmp_path / "a.pth")
+    _assert_same(other, small)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_become_float32_exactly(other, state, tmp_path, dtype):
+    cast = {key: value.to(dtype) for key, value in state.items()}
+    torch.save(cast, tmp_path / "a.pth")
+    load_pth(other, tmp_path / "a.pth")
+    for entry in released.entries(other):
+        want = cast[entry.name].float().numpy()
+        np.testing.assert_array_equal(entry.to_released(), want)
+    assert other.metadata["classes"] == ["a", "b", "c"]
+
+
+def test_shared_and_strided_storages_are_read(small, other, state, tmp_path):
+    names = [k for k, v in state.items() if v.dtype == torch.float32]
+    flat = torch.cat([state[k].reshape(-1) for k in names])
+    views, place = {}, 0
+    for name in names:
+        size = state[name].numel()
+        views[name] = flat[place : place + size].view(state[name].shape)
+        place += size
+    four = [k for k in names if state[k].ndim == 4 and "coord" not in k]
+    for name in four:
+        views[name] = state[name].to(memory_format=torch.channels_last)
+    torch.save(views, tmp_path / "a.pth")
+    load_pth(other, tmp_path / "a.pth")
+    _assert_same(other, small)
+
+
+def test_from_preset_takes_a_checkpoint(small, small_file):
+    model = HyperSeg.from_preset(
+        small.preset, weights=small_file, backbone_padding="static"
+    )
+    _assert_same(model, small)
+    with pytest.raises(UserError, match='backbone_padding="static"'):
+        HyperSeg.from_preset(small.preset, small_file, backbone_padding="same")
+    with pytest.raises(UserError, match="3 classes.*num_classes=3"):
+        HyperSeg.from_preset(small.preset, small_file, num_classes=12)
+    with pytest.raises(UserError, match="batch normalization"):
+        load_pth(small.fold(), small_file)
+
+
+def _without(state):
+    state.pop("backbone._conv_stem.weight")
+
+
+def _surplus(state):
+    state["extra"] = torch.zeros(1)
+
+
+def _surplus_counter(state):
+    state["extra.num_batches_tracked"] = torch.tensor(0)
+
+
+def _other_shape(state):
+    state["backbone._bn0.bias"] = torch.zeros(3)
+
+
+def _transposed(state):
+    key = "backbone._conv_head.weight"
+    state[key] = state[key].transpose(0, 1)
+
+
+def _nan(state):
+    state["backbone._bn0.bias"][1] = float("nan")
+
+
+def _infinite(state):
+    state["decoder.level_4.0.bn3.weight"][0] = -float("inf")
+
+
+def _integers(state):
+    state["backbone._bn0.bias"] = torch.ones(32, dtype=torch.int64)
+
+
+def _lossy(state):
+    state["backbone._bn0.bias"] = torch.full((32,), 0.1, dtype=torch.float64)
+
+
+def _overflowing(state):
+    state["backbone._bn0.bias"] = torch.full((32,), 1e300, dtype=torch.float64)
+
+
+def _half_counter(state):
+    state["backbone._bn0.num_batches_tracked"] = torch.tensor(0.5)
+
+
+MISFITS = {
+    _without: r"1 entries missing \['backbone._conv_stem.weight'\]",
+    _surplus: r"1 surplus \['extra'\]",
+    _surplus_counter: r"1 surplus \['extra.num_batches_tracked'\]",
+    _other_shape: r"_bn0.bias must have shape \(32,\) for small: got \(3,\)",
+    _transposed: r"_conv_head.weight must have shape \(1280, 320, 1, 1\)",
+    _nan: "_bn0.bias holds values that are not finite",
+    _infinite: "bn3.weight holds values that are not finite",
+    _integers: "_bn0.bias is int64, no float",
+    _lossy: "_bn0.bias is float64 and would lose digits",
+    _overflowing: "_bn0.bias is float64 and would lose digits",
+    _half_counter: "_bn0.num_batches_tracked is no whole number",
+}
+
+
+@pytest.mark.parametrize("spoil", MISFITS)
+def test_a_state_dict_that_does_not_fit_sets_nothing(small, state, tmp_path, spoil):
+    spoil(state)
+    torch.save(state, tmp_path / "a.pth")
+    before = small.get_weights()
+    with pytest.raises(UserError, match=MISFITS[spoil]) as error:
+        load_pth(small, tmp_path / "a.pth")
+    message = str(error.value)
+    assert "\n" not in message and str(tmp_path / "a.pth") in message
+    for found, want in zip(small.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(found, want)
+
+
+def test_a_class_count_that_the_weights_deny_builds_nothing(state, tmp_path):
+    text = arch.write(presets.get("hyperseg_s_camvid"))
+    for classes, rule in (
+        (12, r"must have shape \(12,\).*got \(3,\)"),
+        (10**9, "num_classes=1000000000 is not 1 to 4096"),
+    ):
+        own = re.sub("num_classes=12", f"num_classes={classes}", text)
+        torch.save({"state_dict": state, "arch": own}, tmp_path / "a.pth")
+        with pytest.raises(UserError, match=rule):
+            from_pth(tmp_path / "a.pth")
+
+
+# What the arch string and the preset say.
+
+
+def test_the_preset_must_agree_field_by_field(tmp_path, small, state):
+    torch.save(
+        {"state_dict": state, "arch": arch.write(presets.get("hyperseg_s_camvid"))},
+        tmp_path / "a.pth",
+    )
+    with pytest.raises(UserError) as error:
+        from_pth(tmp_path / "a.pth", "hyperseg_m_cityscapes")
+    message = str(error.value)
+    assert "must agree with the checkpoint's arch string" in message
+    assert "weight_groups is (64, 32, 32, 16, 8), not (32, 16, 8, 16, 4)" in message
+    assert "reductions is (0.25, 0.25, 0.25, 0.25, 0.25), not (1.0, 0.25" in message
+    assert "num_classes" not in message and "image_size" not in message
+    with pytest.raises(UserError, match="no preset 'x'; known are"):
+        from_pth(tmp_path / "a.pth", "x")
+    with pytest.raises(UserError, match="the backbone is 'efficientnet-tiny'"):
+        torch.save(state, tmp_path / "a.pth")
+        from_pth(tmp_path / "a.pth", "hyperseg_tiny")
+
+
+# The way back.
+
+
+def test_models_that_the_authors_cannot_load_are_refused(small, tmp_path):
+    out = tmp_path / "a.pth"
+    for model, rule in (
+        (small.fold(), "batch normalization.*folded"),
+        (HyperSeg(replace(small.preset, backbone_padding="same")), "'same'"),
+    ):
+        with pytest.raises(UserError, match=rule):
+            to_pth(model, out)
+    assert list(tmp_path.iterdir()) == []
+    out.write_bytes(b"mine")
+    with pytest.raises(UserError, match="--overwrite"):
+        to_pth(small, out)
+    assert out.read_bytes() == b"mine"
+    to_pth(small, out, overwrite=True)
+    assert out.stat().st_size > 1e6
+
+
+def test_the_arch_of_the_source_is_kept_while_it_is_true(other, small_file, tmp_path):
+    out = tmp_path / "a.pth"
+    text = torch.load(small_file, weights_only=True)["arch"]
+    mine = text.replace("pretrained=False", "pretrained=True")
+    for kept, want in (
+        (mine, mine),
+        (mine.replace("num_classes=3", "num_classes=4"), text),
+        (mine.replace("levels=2", "levels=3"), text),
+        ("os.system('x')", text),
+        (None, text),
+    ):
+        other.set_metadata({"released": {"arch": kept, "epoch": [], "best_iou": "x"}})
+        to_pth(other, out, overwrite=True)
+        found = torch.load(out, weights_only=True)
+        assert found["arch"] == want and set(found) == {"state_dict", "arch"}
+
+
+def test_the_written_file_is_aligned_stored_and_reproducible(small, tmp_path):
+    to_pth(small, tmp_path / "a.pth")
+    to_pth(small, tmp_path / "b.pth")
+    data = (tmp_path / "a.pth").read_bytes()
+    assert data == (tmp_path / "b.pth").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.pth") as archive:
+        assert archive.testzip() is None
+        infos = archive.infolist()
+        assert archive.read("archive/version") == b"3\n"
+        assert archive.read("archive/byteorder") == b"little"
+        assert archive.read("archive/data.pkl")[:2] == b"\x80\x02"
+    for info in infos:
+        assert info.compress_type == zipfile.ZIP_STORED
+        start = info.header_offset + 30 + len(info.filename)
+        start += int.from_bytes(data[info.header_offset + 28 :][:2], "little")
+        assert start % torch_writer.ALIGNMENT == 0
+        assert data[start : start + 2] == b"\x80\x02" or "data.pkl" not in info.filename
+
+
+def test_coordinates_are_torchs_bit_for_bit():
+    for count in (*range(1, 200), 255, 256, 384, 512, 576, 768, 1000, 1024, 1536, 4096):
+        line = coordinates.grid(1, count)[0, 0, 0]
+        np.testing.assert_array_equal(
+            line.view("int32"), torch.linspace(-1, 1, count).numpy().view("int32")
+        )
+    assert coordinates.grid(3, 5).shape == (1, 2, 3, 5)
+
+
+def test_deeper_context_heads_are_fused_from_the_same_entries(small):
+    model = HyperSeg(replace(small.preset, context_levels=4))
+    head = model.get_layer("context_head")
+    table = {entry.name: entry.variable for entry in released.entries(model)}
+    # Their up block i makes the map of level i from the one below, as our fusion i + 1.
+    for i in range(3):
+        kernel = head.get_layer(f"fuse{i + 1}_conv").kernel
+        assert table[f"weight_mapper.up_blocks.{i}.0.weight"] is kernel
+
+
+# The report and the command.
+
+
+@pytest.fixture
+def known_small(small, monkeypatch):
+    """The small network is a named preset, with another class count."""
+    known = {**presets.PRESETS, "small": replace(small.preset, num_classes=12)}
+    monkeypatch.setattr(presets, "PRESETS", known)
+
+
+def test_a_report_says_which_tensor_is_wrong(
+    small, state, known_small, tmp_path, capsys
+):
+    images = np.random.default_rng(1).normal(size=(1, 64, 64, 3)).astype("float32")
+    taps = small.taps()(images, training=False)
+    stored = {f"a/{k}": np.asarray(v).transpose(0, 3, 1, 2) for k, v in taps.items()}
+    np.savez(tmp_path / "a.npz", **{"a/image": images.transpose(0, 3, 1, 2)}, **stored)
+    state["decoder.level_4.0.bn3.bias"][2] += 0.1
+    text = arch.write(small.preset)
+    torch.save(
+        {"state_dict": state, "arch": text},
+        tmp_path / "a.pth",
+        _use_new_zipfile_serialization=False,
+    )
+    words = ["convert", str(tmp_path / "a.pth"), "--out", str(tmp_path / "a.keras")]
+    words += ["--report", str(tmp_path / "a.md")]
+    words += ["--activations", str(tmp_path / "a.npz")]
+    assert cli.main(words) == 1
+    printed = capsys.readouterr()
+    assert printed.out.split() == [str(tmp_path / "a.keras"), str(tmp_path / "a.md")]
+    assert "2 tensors are beyond the tolerance, first a/level_4" in printed.err
+    assert printed.err.count("\n") == 1 and (tmp_path / "a.keras").exists()
+    rows = _rows(tmp_path / "a.md")
+    assert len(rows) == len(stored)
+    assert [row[1] for row in rows if row[-1] == "**no**"] == ["level_4", "logits"]
+
+
+def _rows(path):
+    """Cells of the rows of a report's table."""
+    lines = path.read_text().splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("|---"))
+    return [line.strip("| ").split(" | ") for line in lines[start + 1 :]]
+
+
+def test_activations_of_another_model_are_one_error(small, small_file, tmp_path):
+    np.savez(tmp_path / "none.npz", x=np.zeros(3))
+    np.savez(tmp_path / "flat.npz", **{"a/image": np.zeros((3, 64, 64))})
+    np.savez(tmp_path / "object.npz", **{"a/image": np.array([len], object)})
+    np.save(tmp_path / "one.npy", np.zeros(3))
+    (tmp_path / "text.npz").write_text("no archive")
+    for file, rule in (
+        ("none.npz", r"has no '<input>/image'"),
+        ("flat.npz", r"an image must be \(N, 3, H, W\)"),
+        ("object.npz", "must be a readable .npz"),
+        ("one.npy", "must be a readable .npz"),
+        ("text.npz", "must be a readable .npz"),
+        ("missing.npz", "must be a readable .npz"),
+    ):
+        with pytest.raises(UserError, match=rule) as error:
+            parity.compare(small, tmp_path / file)
+        assert "\n" not in str(error.value)
+    before = sorted(tmp_path.iterdir())
+    gold = golden_dir() / "cityscapes_hyperseg_m.npz"
+    with pytest.raises(UserError, match="must be of the same architecture: a/"):
+        pth_to_keras(
+            small_file, tmp_path / "a.keras", small.preset, tmp_path / "a.md", gold
+        )
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.slow
+def test_activations_fit_one_model_only(tmp_path):
+    for name, preset in MODELS.items():
+        model = HyperSeg.from_preset(preset, backbone_padding="static")
+        for other in MODELS:
+            if other != name:
+                with pytest.raises(UserError, match="same architecture"):
+                    parity.compare(model, golden_dir() / f"{other}.npz")
+
+
+def test_a_report_without_activations_lists_every_entry(small, small_file, tmp_path):
+    written = pth_to_keras(
+        small_file, tmp_path / "a.keras", small.preset, tmp_path / "a.md"
+    )
+    assert written.report == tmp_path / "a.md" and written.failed == ()
+    lines = (tmp_path / "a.md").read_text().splitlines()
+    assert lines[0] == "# small.pth as small"
+    rows = [
+        line for line in lines if line.startswith(("| backbone", "| decoder", "| w"))
+    ]
+    assert len(rows) == len(list(released.entries(small)))
+    assert (
+        "| backbone._conv_stem.weight | 32x3x3x3 | float32 | stem_conv/kernel |" in rows
+    )
+    _assert_same(load(tmp_path / "a.keras"), small)
+    keras_to_pth(tmp_path / "a.keras", tmp_path / "b.pth")
+    assert (tmp_path / "b.pth").read_bytes() == small_file.read_bytes()
+
+
+def test_the_command_refuses_what_makes_no_sense(small_file, tmp_path, capsys):
+    path, out = str(small_file), str(tmp_path / "a.keras")
+    (tmp_path / "there.keras").write_bytes(b"mine")
+    there = str(tmp_path / "there.keras")
+    gold = str(golden_dir() / "camvid_hyperseg_s.npz")
+    before = sorted(tmp_path.iterdir())
+    for words, rule in (
+        ([path, "--out", str(tmp_path / "a.h5")], "ends in .keras"),
+        ([path, "--out", there], "is not overwritten"),
+        ([path, "--out", out, "--report", there], "is not overwritten"),
+        ([path, "--out", out, "--activations", gold], "--report"),
+        ([path, "--out", out], "no preset is like it"),
+        ([path, "--out", out, "--preset", "hyperseg_s_camvid"], "backbone is"),
+        ([str(tmp_path / "no.pth"), "--out", out], "is no file"),
+        ([there, "--out", out], "begins like no file of torch.save"),
+        ([path, "--to-pth", "--out", str(tmp_path / "a.pth")], "readable .keras"),
+        ([there, "--to-pth", "--out", out], "ends in .pth"),
+        ([there, "--to-pth", "--out", "a.pth", "--preset", "x"], "got --preset"),
+        ([there, "--to-pth", "--out", "a.pth", "--report", "x"], "got --report"),
+    ):
+        assert cli.main(["convert", *words]) == 2, words
+        printed = capsys.readouterr()
+        assert rule in printed.err and printed.err.count("\n") == 1, printed.err
+        assert printed.out == ""
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_library_needs_no_torch():
+    folder = Path(__file__).parents[2] / "hyperseg_tf"
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = [alias.name for alias in getattr(node, "names", ())]
+            names += [getattr(node, "module", None) or ""]
+            assert not any(n == "torch" or n.startswith("torch.") for n in names), path

@@ -1,0 +1,337 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.evaluation.metrics import iou_per_class, mean_iou
+from hyperseg_tf.training.train import train
+from tests.training.tiny_run import build, recipe, write_data
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """A run that nothing interrupted."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    return train(recipe(), data, out, _build_model=build), out
+
+
+def state(out, name="latest.keras"):
+    model = keras.models.load_model(out / name)
+    variables = model.variables + model.optimizer.variables
+    return [np.asarray(v) for v in variables if v.name != "seed_generator_state"]
+
+
+def assert_same_state(a, b):
+    for x, y in zip(state(a), state(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+class Stop:
+    """A callback-like hook that sends Ctrl-C after the given optimizer step."""
+
+    def __init__(self, monkeypatch, step):
+        from hyperseg_tf.training.callbacks import Position
+
+        original = Position.on_train_batch_end
+
+        def hook(position, batch, logs=None):
+            original(position, batch, logs)
+            if position.step == step:
+                os.kill(os.getpid(), signal.SIGINT)
+
+        monkeypatch.setattr(Position, "on_train_batch_end", hook)
+
+
+def test_run_folder_is_complete(whole):
+    result, out = whole
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        ".lock",
+        "model.keras",
+        "latest.keras",
+        "run.json",
+        "log.csv",
+        "curve.png",
+        "overlays",
+        "tensorboard",
+    }
+    assert len(list((out / "overlays").iterdir())) == 3
+    facts = json.loads((out / "run.json").read_text())
+    assert facts["recipe"] == recipe().as_data()
+    assert facts["weights"] == "random"
+    assert facts["best"] == {"epoch": result.best_epoch, "val_miou": result.best_miou}
+
+
+def test_log_has_one_row_per_epoch_with_all_scores(whole):
+    result, out = whole
+    with (out / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert [row["step"] for row in rows] == ["4", "8", "12"]
+    wanted = {"loss", "val_loss", "val_miou", "lr", "images_per_s", "seconds"}
+    assert wanted | {"iou/left", "iou/right", "iou/never"} <= set(rows[0])
+    assert float(rows[0]["lr"]) == pytest.approx(0.03 * (9 / 12) ** 0.9)
+    assert rows[0]["iou/never"] == "nan" or float(rows[0]["iou/never"]) >= 0
+    assert result.best_miou == max(float(row["val_miou"]) for row in rows)
+
+
+def test_best_model_scores_what_the_log_says(whole, data):
+    from pipelines import load_sample, open_dataset
+
+    result, out = whole
+    model = keras.models.load_model(out / "model.keras", compile=False)
+    dataset = open_dataset(data, "val")
+    matrix = np.zeros((3, 3), "int64")
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    for i in range(len(dataset)):
+        sample = load_sample(dataset, i)
+        image = ((sample["image"] / 255 - mean) / std).astype("float32")
+        prediction = np.asarray(model(image[None]))[0].argmax(-1)
+        keep = sample["label"] != 255
+        np.add.at(matrix, (sample["label"][keep], prediction[keep]), 1)
+    assert mean_iou(matrix) == pytest.approx(result.best_miou, abs=1e-6)
+    row = result.log[result.best_epoch - 1]
+    names = ("left", "right", "never")
+    got = [row[f"iou/{name}"] for name in names]
+    np.testing.assert_allclose(got, iou_per_class(matrix), atol=1e-6)
+
+
+def test_it_learns(whole):
+    result, _ = whole
+    assert result.log[-1]["loss"] < 0.85 * result.log[0]["loss"]
+
+
+@pytest.mark.parametrize("step", [2, 4, 7])
+def test_run_stopped_by_ctrl_c_ends_like_an_uninterrupted_one(
+    step, whole, data, tmp_path, monkeypatch
+):
+    _, reference = whole
+    out = tmp_path / "run"
+    # A shell ignores Ctrl-C for what it runs in the background.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with monkeypatch.context() as patch:
+        Stop(patch, step)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe(), data, out, _build_model=build)
+    model = keras.models.load_model(out / "latest.keras")
+    assert int(model.optimizer.iterations) == step
+    result = train(recipe(), data, out, _build_model=build)
+    assert_same_state(out, reference)
+    assert [row["epoch"] for row in result.log] == [1, 2, 3]
+    assert result.best_miou == whole[0].best_miou
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("delay_s", [0.0, 0.1])
+def test_run_killed_at_any_time_ends_like_an_uninterrupted_one(delay_s, data, tmp_path):
+    command = [sys.executable, "-m", "tests.training.tiny_run", str(data)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    out = tmp_path / "killed"
+    process = subprocess.Popen([*command, str(out), "8"], env=environment)
+    deadline = time.monotonic() + 120
+    while not (out / "overlays" / "epoch_0003.png").exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(delay_s)
+    process.kill()
+    process.wait()
+    # What was being written has another name, which begins with a dot.
+    for path in out.glob("[!.]*.keras"):
+        keras.models.load_model(path)
+    killed_at = int(keras.models.load_model(out / "latest.keras").optimizer.iterations)
+    assert killed_at < 32
+    train(recipe(epochs=8), data, out, _build_model=build)
+    train(recipe(epochs=8), data, tmp_path / "whole", _build_model=build)
+    assert_same_state(out, tmp_path / "whole")
+    assert not list(out.glob(".*.keras"))
+
+
+def test_finished_run_is_left_alone(whole, data, capsys):
+    result, out = whole
+    before = (out / "latest.keras").stat().st_mtime_ns
+    again = train(recipe(), data, out, _build_model=build)
+    assert repr(again) == repr(result)  # rows hold NaN, which is not equal to NaN
+    assert (out / "latest.keras").stat().st_mtime_ns == before
+    assert "all 3 epochs are done" in capsys.readouterr().err
+
+
+def test_folder_of_another_run_is_refused(whole, data):
+    _, out = whole
+    other = recipe(batch_size=3, learning_rate=0.1, overlays=0)
+    message = "batch_size: 2, now 3; learning_rate: 0.03, now 0.1; name.*--fresh"
+    with pytest.raises(UserError, match=message):
+        train(other, data, out, _build_model=build)
+
+
+def test_fresh_discards_the_run_but_no_other_file(data, tmp_path):
+    out = tmp_path / "run"
+    train(recipe(epochs=2), data, out, _build_model=build)
+    (out / "notes.txt").write_text("mine")
+    result = train(recipe(epochs=1), data, out, resume=False, _build_model=build)
+    assert len(result.log) == 1
+    assert not (out / "overlays" / "epoch_0002.png").exists()
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_unsound_data_stop_before_anything_is_written(data, tmp_path):
+    broken = write_data(tmp_path / "broken")
+    (broken / "train" / "images" / "3.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match="3.png"):
+        train(recipe(), broken, tmp_path / "run", _build_model=build)
+    assert not (tmp_path / "run").exists()
+
+
+@dataclass(frozen=True)
+class Explode:
+    """Samples beyond float32 after the given one, a stand-in for a diverged run."""
+
+    def __call__(self, sample, seed):
+        return {**sample, "image": sample["image"] * float("nan")}
+
+
+def test_loss_that_is_not_finite_stops_with_the_last_state_kept(
+    data, tmp_path, monkeypatch
+):
+    from hyperseg_tf.training.callbacks import Position
+
+    out = tmp_path / "run"
+    original = Position.on_train_batch_end
+
+    def hook(position, batch, logs=None):
+        original(position, batch, logs)
+        if position.step == 5:
+            kernel = position.model.trainable_variables[0]
+            kernel.assign(np.full(kernel.shape, np.inf))
+
+    monkeypatch.setattr(Position, "on_train_batch_end", hook)
+    with pytest.raises(UserError, match="nan at step 6.*learning_rate.*latest.keras"):
+        train(recipe(), data, out, _build_model=build)
+    model = keras.models.load_model(out / "latest.keras")
+    assert int(model.optimizer.iterations) == 4
+    assert all(np.isfinite(np.asarray(v)).all() for v in model.weights)
+
+
+def test_nan_before_the_first_checkpoint_says_that_nothing_was_saved(data, tmp_path):
+    exploding = recipe()
+    exploding = replace(exploding, train=(*exploding.train, Explode()))
+    with pytest.raises(UserError, match="step 1;.*nothing was saved"):
+        train(exploding, data, tmp_path / "run", _build_model=build)
+
+
+def test_damaged_checkpoint_is_named(data, tmp_path):
+    out = tmp_path / "run"
+    train(recipe(epochs=1), data, out, _build_model=build)
+    contents = (out / "latest.keras").read_bytes()
+    (out / "latest.keras").write_bytes(contents[: len(contents) // 2])
+    with pytest.raises(UserError, match="latest.keras is damaged.*--fresh"):
+        train(recipe(epochs=1), data, out, _build_model=build)
+
+
+def test_two_trainings_never_share_a_folder(data, tmp_path):
+    import fcntl
+
+    (tmp_path / "run").mkdir()
+    with (tmp_path / "run" / ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="in use"):
+            train(recipe(), data, tmp_path / "run", _build_model=build)
+
+
+def test_source_of_the_weights_is_logged(data, tmp_path, capsys):
+    asked = []
+
+    def offline(preset, num_classes, weights):
+        asked.append(weights)
+        if weights == "imagenet":
+            raise UserError("no connection")
+        return build(preset, num_classes, weights)
+
+    arguments = {"_build_model": offline, "epochs": 1}
+    with pytest.raises(UserError, match="no connection"):
+        train(recipe(), data, tmp_path / "a", weights="imagenet", **arguments)
+    assert not (tmp_path / "a" / "run.json").exists()
+    result = train(
+        recipe(), data, tmp_path / "b", weights="imagenet-or-random", **arguments
+    )
+    assert asked == ["imagenet", "imagenet", None]
+    assert result.weights == "random"
+    err = capsys.readouterr().err
+    assert "STARTING FROM RANDOM" in err and "initial weights: random" in err
+
+
+def test_the_other_loss_and_decay_train_too(data, tmp_path):
+    plain = recipe(loss="cross_entropy", decay="epoch", epochs=2, overlays=0)
+    result = train(plain, data, tmp_path / "run", _build_model=build)
+    assert [row["lr"] for row in result.log] == pytest.approx([0.03, 0.03 * 0.5**0.9])
+    assert not (tmp_path / "run" / "overlays").exists()
+
+
+@pytest.mark.slow
+def test_two_devices_share_the_batches_and_resume(data, tmp_path):
+    code = f"""
+import sys, tensorflow as tf
+sys.path[:0] = [{str(ROOT)!r}]
+two = [tf.config.LogicalDeviceConfiguration()] * 2
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, two)
+from hyperseg_tf.training.train import train
+from tests.training.tiny_run import build, recipe
+devices = ["cpu:0", "cpu:1"]
+out = {str(tmp_path / "run")!r}
+train(recipe(), {str(data)!r}, out, devices=devices, _build_model=build)
+"""
+    # A finished first half, then the whole, as after a kill between epochs.
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    model = keras.models.load_model(tmp_path / "run" / "latest.keras")
+    assert int(model.optimizer.iterations) == 12
+    again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "all 3 epochs are done" in again.stderr, again.stderr[-3000:]
+
+
+def test_command_prints_how_to_resume(data, tmp_path, monkeypatch, capsys):
+    import argparse
+
+    import recipes
+    from hyperseg_tf.cli import train as command
+
+    monkeypatch.setattr(recipes, "get", lambda name: recipe())
+    monkeypatch.setattr("hyperseg_tf.training.train._build_hyperseg", build)
+    parser = argparse.ArgumentParser()
+    command.add(parser.add_subparsers())
+    words = ["train", "tiny", "--data", str(data), "--out", str(tmp_path / "a run")]
+    words += ["--set", "epochs=2", "--weights", "none"]
+    args = parser.parse_args([*words, "--fresh"])
+    with monkeypatch.context() as patch:
+        Stop(patch, 3)
+        assert args.run(args) == 130
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert f"--out '{tmp_path}/a run' --set epochs=2 --weights none" in line
+    assert "--fresh" not in line
+    args = parser.parse_args(words)
+    assert args.run(args) == 0
+    assert "model.keras: mIoU" in capsys.readouterr().out
+
+
+def test_tiny_run_is_what_these_tests_think(data):
+    assert recipe().steps_per_epoch == 4
+    assert tf.io.gfile.exists(str(data / "classes.csv"))

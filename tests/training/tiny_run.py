@@ -1,0 +1,75 @@
+"""A run small enough for tests: a two-layer network on a dozen tiny pictures.
+
+As a program it trains into a folder, so that tests can kill it.
+"""
+
+import sys
+
+import keras
+import numpy as np
+from PIL import Image
+
+from pipelines import Normalise, RandomCrop, RandomFlip, RandomScale
+from recipes import Recipe
+
+CLASSES = (
+    "index,name,red,green,blue\n0,left,255,0,0\n1,right,0,255,0\n2,never,0,0,255\n"
+)
+
+
+def write_data(directory, train=7, val=3):
+    """Write pictures whose left and right parts differ in brightness."""
+    rng = np.random.default_rng(0)
+    for split, count in (("train", train), ("val", val)):
+        for kind in ("images", "labels"):
+            (directory / split / kind).mkdir(parents=True)
+        for i in range(count):
+            label = np.zeros((13, 17), "uint8")
+            label[:, rng.integers(4, 13) :] = 1
+            noise = rng.integers(0, 100, (13, 17, 3))
+            image = (noise + 120 * label[..., None]).astype("uint8")
+            label[0] = 255
+            Image.fromarray(image).save(directory / split / "images" / f"{i}.png")
+            Image.fromarray(label).save(directory / split / "labels" / f"{i}.png")
+    (directory / "classes.csv").write_text(CLASSES)
+    return directory
+
+
+def recipe(**changes) -> Recipe:
+    values = {
+        "preset": "two_layers",
+        "train": (
+            RandomScale(0.8, 1.3),
+            RandomCrop(12, 14),
+            RandomFlip(),
+            Normalise(),
+        ),
+        "evaluate": (Normalise(),),
+        "protocol": "own",
+        "epochs": 3,
+        "samples_per_epoch": 9,
+        "batch_size": 2,
+        "learning_rate": 0.03,
+        "power": 0.9,
+        "loss_k": 20,
+        "overlays": 2,
+        "evaluate_batch_size": 2,
+    }
+    return Recipe(**{**values, **changes})
+
+
+def build(preset, num_classes, weights):
+    assert preset == "two_layers"
+    inputs = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(5, 3, padding="same")(inputs)
+    x = keras.layers.BatchNormalization(momentum=0.8)(x)
+    x = keras.layers.Dropout(0.3)(keras.layers.ReLU()(x))
+    x = keras.layers.Dropout(0.1)(x)
+    return keras.Model(inputs, keras.layers.Conv2D(num_classes, 1)(x))
+
+
+if __name__ == "__main__":
+    from hyperseg_tf.training.train import train
+
+    data, out, epochs = sys.argv[1:]
+    train(recipe(epochs=int(epochs)), data, out, _build_model=build)
