@@ -43,13 +43,14 @@ def _dynamic_step(block: BlockSpec, implementation: str):
     level = Level(
         block.filters,
         block.kernel_size,
-        block.start,
-        block.hidden // block.channels,
-        block.halo,
+        start=block.start,
+        groups=block.groups,
+        offset=block.offset,
+        expand_ratio=block.hidden // block.channels,
+        halo=block.halo,
         folded=True,
         implementation=implementation,
     )
-    level.head = head
     weights_shape = (*values.signal.shape[:-1], block.units)
     level.build([*(x.shape for x in maps), weights_shape])
     for variable, bias in zip(level.biases, values.biases, strict=True):
@@ -57,7 +58,8 @@ def _dynamic_step(block: BlockSpec, implementation: str):
 
     @tf.function
     def run(signal, *maps):
-        return level([*maps, head(signal)], signal=signal, training=False)
+        weights, kernel = head(signal, return_kernel=True)
+        return level([*maps, weights], signal=signal, kernel=kernel, training=False)
 
     tensors = [tf.constant(x) for x in (values.signal, *maps)]
     return lambda: run(*tensors)
@@ -80,7 +82,7 @@ def static(
 def _static_step(block: BlockSpec, frozen: bool):
     import tensorflow as tf
 
-    from hyperseg_tf.network.decoder import fuse
+    from hyperseg_tf.ops.block import fuse
     from hyperseg_tf.profiling.freeze import freeze
 
     values = inputs.draw(block)

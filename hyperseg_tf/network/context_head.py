@@ -50,7 +50,7 @@ def build(channels: int, levels: int, form: str, folded: bool = False) -> keras.
         maps.append(bottom)
     for i in reversed(range(len(maps))):
         if i < levels - 1:
-            up = Upsample(name=f"up{i}")(up)
+            up = NearestUpsample(name=f"up{i}")(up)
         both = layers.Concatenate(name=f"join{i}")([maps[i], up])
         if concatenate and i == 0:
             return keras.Model(inputs, both, name="context_head")
@@ -78,7 +78,7 @@ class GlobalContext(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
-class Upsample(layers.Layer):
+class NearestUpsample(layers.Layer):
     """Nearest upsampling by two: (B, h, w, C) -> (B, 2h, 2w, C).
 
     `keras.layers.UpSampling2D` fails on unknown sizes in a graph.

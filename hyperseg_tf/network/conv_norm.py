@@ -5,9 +5,7 @@ Folded, the same unit is one convolution with a bias.
 
 from keras import layers
 
-from hyperseg_tf.network.batch_norm import BatchNorm
-
-DEFAULT_NORM = {"momentum": 0.9, "epsilon": 1e-5}
+from hyperseg_tf.network.batch_norm import NORM, BatchNorm
 
 
 def conv_norm(
@@ -33,7 +31,7 @@ def conv_norm(
         strides: Stride.
         padding: "same" or "valid".
         activation: Keras name, or None.
-        norm: Arguments of the batch normalization.
+        norm: Arguments of the batch normalization; None for `batch_norm.NORM`.
         init: Kernel initializer.
         folded: Convolution with bias and no batch normalization.
         use_bias: A bias in front of the normalization, as some ImageNet files have.
@@ -84,7 +82,7 @@ def depthwise_norm(
 
 def _finish(x, name, norm_name, activation, norm, folded):
     if not folded:
-        x = BatchNorm(**(norm or DEFAULT_NORM), name=norm_name)(x)
+        x = BatchNorm(**(norm or NORM), name=norm_name)(x)
     if activation:
         x = layers.Activation(activation, name=f"{name}_activation")(x)
     return x

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from hyperseg_tf.ops import choice, patches
+from hyperseg_tf.ops.path import Path
 from hyperseg_tf.presets import HALOS
 
 REMAINDERS = ("error", "zero")
@@ -20,7 +21,7 @@ def dynamic_patch_conv(
     groups: int = 1,
     padding: str = "reflect",
     remainder: str = "error",
-    implementation: str = "slices",
+    implementation: str | Path = "slices",
 ):
     """Convolve each patch of a map with the weights of its cell (Eq. 8).
 
@@ -34,7 +35,8 @@ def dynamic_patch_conv(
         padding: What lies outside the map: "reflect", "replicate", "circular", "zeros".
         remainder: When h or w does not divide H or W: "error", or "zero" to leave the
             rows and columns behind the last patch 0, as the released code does.
-        implementation: "einsum", "slices", "xla" or "fused".
+        implementation: "einsum", "slices", "xla" or "fused", or what `choice.path`
+            made of it.
 
     Returns:
         (B, H, W, O). The pixels around a patch come from its neighbours.
@@ -46,13 +48,14 @@ def dynamic_patch_conv(
     size = ops.shape(x)[1:3]
     channels = x.shape[-1]
     _check_remainder(size, grid, remainder)
-    if implementation == "fused":
+    path = implementation
+    if isinstance(path, str):
+        path = choice.path(path, no_batch=True)
+    if path.conv is not None:
         if remainder == "error":
-            from hyperseg_tf.ops import fused
-
-            return fused.conv(x, weights, filters, kernel_size, groups, padding)
-        implementation = "xla"  # the kernel knows no rest behind the last patch
-    primitives = choice.primitives(implementation)
+            return path.conv(x, weights, filters, kernel_size, groups, padding)
+        # The kernel knows no rest behind the last patch.
+        path = choice.path("xla", no_batch=True)
     halo = (kernel_size - 1) // 2
     patch_size = [side // cells for side, cells in zip(size, grid, strict=True)]
     covered = [side * cells for side, cells in zip(patch_size, grid, strict=True)]
@@ -61,7 +64,7 @@ def dynamic_patch_conv(
         x = x[:, : covered[0] + 2 * halo, : covered[1] + 2 * halo]
     shape = (filters, channels // groups, kernel_size, kernel_size)
     (kernels,) = patches.split_weights(weights, shape)
-    outputs = primitives.convolve(patches.cut(x, grid, halo), kernels, groups)
+    outputs = path.steps.convolve(patches.cut(x, grid, halo), kernels, groups)
     outputs = patches.join(outputs, grid, ops.shape(x)[0])
     if remainder == "zero":
         rest = [[0, side - part] for side, part in zip(size, covered, strict=True)]
@@ -143,7 +146,7 @@ class DPWConv(keras.layers.Layer):
         self.halo = halo
         self.remainder = remainder
         self.implementation = choice.check(implementation)
-        self._convolve = None
+        self._convolve = {}
 
     def build(self, input_shapes):
         x_shape, weights_shape = input_shapes
@@ -165,13 +168,13 @@ class DPWConv(keras.layers.Layer):
 
     def call(self, inputs):
         x, weights = inputs
-        if self._convolve is None:
-            self._convolve = self._make()
-        return self._convolve(x, weights)
+        path = choice.path(self.implementation, no_batch=True)
+        # Kept, as its compiled functions are.
+        if path not in self._convolve:
+            self._convolve[path] = self._make(path)
+        return self._convolve[path](x, weights)
 
-    def _make(self):
-        implementation = choice.resolve(self.implementation)
-
+    def _make(self, path):
         def convolve(x, weights):
             return dynamic_patch_conv(
                 x,
@@ -181,10 +184,10 @@ class DPWConv(keras.layers.Layer):
                 self.groups,
                 self.padding,
                 self.remainder,
-                implementation,
+                path,
             )
 
-        return choice.compile_if(implementation, convolve)
+        return path.compile(convolve)
 
     def compute_output_shape(self, input_shapes):
         return (*input_shapes[0][:-1], self.filters)

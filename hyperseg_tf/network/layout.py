@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from hyperseg_tf.network.backbones import reduced_channels, signal_source_channels
 from hyperseg_tf.network.signal_split import divide_channels
+from hyperseg_tf.ops.block import block_kernels
 from hyperseg_tf.presets import Preset
 
 
@@ -58,26 +59,6 @@ class HeadLayout:
     offset: int
     channels: int
     fan_ins: tuple[tuple[int, int], ...]
-
-
-def block_kernels(
-    channels: int, hidden: int, filters: int, kernel_size: int
-) -> tuple[tuple[int, ...], ...]:
-    """Shapes of the kernels of one level, in the order of its weights.
-
-    Args:
-        channels: Of the fused input.
-        hidden: Channels between the two pointwise convolutions; 0 for kernel 1.
-        filters: Output channels.
-        kernel_size: Side of the depthwise kernel.
-    """
-    if not hidden:
-        return ((filters, channels),)
-    return (
-        (hidden, channels),
-        (hidden, kernel_size, kernel_size),
-        (filters, hidden),
-    )
 
 
 def signal_channels(preset: Preset) -> int:

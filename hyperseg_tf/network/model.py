@@ -72,7 +72,7 @@ class HyperSeg(keras.Model):
             weights, outputs = [], static_decoder.build(preset, maps, signal, folded)
         logits = outputs[-1]
         if len(outputs) == len(features):
-            logits = Upsample(name="upsample")(logits)
+            logits = BilinearUpsample(name="upsample")(logits)
         logits = CropToImage(dtype="float32", name="logits")([logits, images])
         super().__init__(images, logits, **{"name": preset.name, **kwargs})
         self.preset = preset
@@ -222,12 +222,15 @@ def _decode(preset, maps, signal, implementation, folded):
         )
         for i, layout in enumerate(head_layouts)
     ]
-    weights, outputs = [head(signal) for head in heads], []
+    made = [head(signal, return_kernel=True) for head in heads]
+    outputs = []
     for i, layout in enumerate(level_layouts):
         level = Level(
             layout.filters,
             layout.kernel_size,
             start=layout.start,
+            groups=head_layouts[layout.head].groups,
+            offset=head_layouts[layout.head].offset,
             expand_ratio=preset.expand_ratio,
             halo=preset.halo,
             positions=preset.positions,
@@ -235,15 +238,26 @@ def _decode(preset, maps, signal, implementation, folded):
             implementation=implementation,
             name=f"level_{i}",
         )
-        level.head = heads[layout.head]
-        inputs = [maps[layout.feature], *outputs[-1:], weights[layout.head]]
-        outputs.append(level(inputs, signal=signal))
-    return weights, outputs
+        weights, kernel = made[layout.head]
+        inputs = [maps[layout.feature], *outputs[-1:], weights]
+        outputs.append(level(inputs, signal=signal, kernel=kernel))
+    return [weights for weights, _ in made], outputs
 
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
 class PadToMultiple(layers.Layer):
-    """Pad bottom and right of (B, H, W, C) with 0 up to a multiple of `multiple`."""
+    """Pad at the bottom and on the right with 0 up to a multiple of `multiple` pixels.
+
+    Args:
+        multiple: Of height and width, in pixels.
+
+    Shapes:
+        inputs: (B, H, W, C).
+        returns: (B, H', W', C), the next multiples.
+
+    Raises:
+        ValueError: If a side is known and below 32.
+    """
 
     def __init__(self, multiple, **kwargs):
         super().__init__(**kwargs)
@@ -269,7 +283,7 @@ class PadToMultiple(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
-class Upsample(layers.Layer):
+class BilinearUpsample(layers.Layer):
     """Bilinear upsampling by two: (B, H, W, C) -> (B, 2H, 2W, C)."""
 
     def call(self, x):
@@ -282,7 +296,13 @@ class Upsample(layers.Layer):
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
 class CropToImage(layers.Layer):
-    """Crop a padded map to the size of the image it was made for."""
+    """Crop a padded map to the size of the image it was made for.
+
+    Shapes:
+        map: (B, H', W', C), padded at the bottom and on the right.
+        image: (B, H, W, D); only its size counts. Called as `layer([map, image])`.
+        returns: (B, H, W, C).
+    """
 
     def call(self, inputs):
         x, image = inputs

@@ -8,9 +8,9 @@ import keras
 from keras import layers
 
 from hyperseg_tf.network.conv_norm import conv_norm, depthwise_norm
-from hyperseg_tf.network.decoder import fuse
 from hyperseg_tf.network.layout import decoder_layout
 from hyperseg_tf.ops import patches
+from hyperseg_tf.ops.block import fuse
 
 
 def build(preset, maps, signal, folded=False) -> list:
@@ -66,7 +66,15 @@ def _block(x, layout, name, folded):
 class Fuse(layers.Layer):
     """Concatenate coordinates, a feature and the upsampled previous output.
 
-    See `decoder.fuse`; called as `layer([feature])` or `layer([feature, previous])`.
+    Args:
+        positions: Whether the coordinates come first.
+
+    Shapes:
+        feature: (B, H, W, C).
+        previous: (B, H/2, W/2, C'); `layer([feature])` is the coarsest level.
+        returns: (B, H, W, 2 + C + C'); without positions 2 less.
+
+    Source: Section 3.2; see `ops.block.fuse`.
     """
 
     def __init__(self, positions=True, **kwargs):

@@ -4,31 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-
-def generate(signal, kernel, groups: int, offset: int = 0):
-    """Grouped 1x1 projection of a slice of the signal.
-
-    Args:
-        signal: (B, h, w, S).
-        kernel: (depth, units); each group reads `depth` channels.
-        groups: Number of groups; divides `units`.
-        offset: First channel of the signal to read.
-
-    Returns:
-        (B, h, w, units).
-    """
-    depth, units = kernel.shape
-    grid = ops.shape(signal)[:-1]
-    width = units // groups
-    # One matrix product per group: (g, cells, depth) x (g, depth, width).
-    signal = signal[..., offset : offset + groups * depth]
-    slices = ops.reshape(signal, (-1, groups, depth))
-    kernel = ops.reshape(kernel, (depth, groups, width))
-    weights = ops.matmul(
-        ops.transpose(slices, (1, 0, 2)), ops.transpose(kernel, (1, 0, 2))
-    )
-    weights = ops.transpose(weights, (1, 0, 2))
-    return ops.reshape(weights, (*grid, units))
+from hyperseg_tf.ops.generate import generate
 
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
@@ -50,7 +26,9 @@ class WeightHead(keras.layers.Layer):
 
     Shapes:
         signal: (B, h, w, C), one vector per cell of the patch grid.
-        returns: (B, h, w, units).
+        returns: (B, h, w, units); called with `return_kernel=True` also the kernel,
+            (channels / groups, padded units), from which a level can make the weights
+            itself.
 
     Raises:
         ValueError: If `groups` does not divide `channels`, or the slice leaves the
@@ -85,12 +63,18 @@ class WeightHead(keras.layers.Layer):
             initializer=HyperFanIn(self.fan_ins),
         )
 
-    def call(self, signal):
-        weights = generate(signal, self.kernel, self.groups, self.offset)
-        return weights[..., : self.units]
+    def call(self, signal, return_kernel=False):
+        kernel = ops.convert_to_tensor(self.kernel)
+        weights = generate(signal, kernel, self.groups, self.offset)[..., : self.units]
+        return (weights, kernel) if return_kernel else weights
 
-    def compute_output_shape(self, signal_shape):
-        return (*signal_shape[:-1], self.units)
+    def compute_output_spec(self, signal, return_kernel=False):
+        shape = (*signal.shape[:-1], self.units)
+        weights = keras.KerasTensor(shape, self.compute_dtype)
+        if not return_kernel:
+            return weights
+        shape = (self.channels // self.groups, self.padded_units)
+        return weights, keras.KerasTensor(shape, self.compute_dtype)
 
     def get_config(self):
         return {

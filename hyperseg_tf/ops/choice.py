@@ -12,7 +12,7 @@ import os
 
 import keras
 
-from hyperseg_tf.ops import einsum, slices
+from hyperseg_tf.ops.path import PLAIN, Path
 
 IMPLEMENTATIONS = ("auto", "einsum", "slices", "xla", "fused")
 ENVIRONMENT = "HYPERSEG_TF_IMPLEMENTATION"
@@ -108,32 +108,61 @@ def _say(chosen, training, reason):
     _log.log(level, "dynamic convolutions run as %r in %s%s", chosen, place, because)
 
 
+def path(
+    name: str, training: bool = False, dtype: str = "float32", no_batch: bool = False
+) -> Path:
+    """How a level, or a single convolution, runs here.
+
+    Asked wherever a graph is traced or a layer called: inside a function that XLA
+    compiles, the custom ops cannot run, and nothing has to be compiled by itself.
+
+    Args:
+        name: One of `IMPLEMENTATIONS`.
+        training: Gradients of everything, with the statistics of the batch.
+        dtype: Of the maps; the ops of training are for float32.
+        no_batch: There are no statistics of a batch, as in a single convolution.
+
+    Raises:
+        ValueError: The name is unknown.
+        RuntimeError: "fused" was asked for and cannot be had.
+    """
+    if in_xla() and check(name) != "einsum":
+        return Path(name="slices", training=training, portable=True)
+    chosen = resolve(name, training)
+    if (chosen, training) in PLAIN:
+        return PLAIN[chosen, training]
+    if keras.backend.backend() != "tensorflow":
+        return PLAIN["slices", training]
+    xla = importlib.import_module("hyperseg_tf.ops.xla")
+    compiled = {"compile": xla.compiled, "portable": True, "training": training}
+    if chosen == "fused" and not training:
+        return Path(name="fused", block=_ops().block, conv=_ops().conv)
+    if training or no_batch:
+        stage = None
+        if chosen == "fused" and dtype == "float32" and not no_stages():
+            stage = _ops().stage
+        return Path(name=chosen, steps=xla, stage=stage, **compiled)
+    return Path(name="xla", whole=True, **compiled)
+
+
+def in_xla() -> bool:
+    """Whether TensorFlow is tracing a function for XLA to compile."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+    from tensorflow.python.ops import control_flow_util
+
+    return control_flow_util.GraphOrParentsInXlaContext(
+        tf.compat.v1.get_default_graph()
+    )
+
+
 def fused_cpu(name: str) -> bool:
     """Whether the custom ops that only a CPU has may run."""
-    if keras.backend.backend() != "tensorflow" or resolve(name) != "fused":
+    if keras.backend.backend() != "tensorflow" or in_xla():
+        return False
+    if resolve(name) != "fused":
         return False
     import tensorflow as tf
 
-    return not tf.config.list_physical_devices("GPU")
-
-
-def primitives(name: str):
-    """The module with convolve, pointwise and depthwise of a resolved name.
-
-    "fused" has none of its own: around its kernels, it takes those of "xla".
-    """
-    if name in ("xla", "fused") and keras.backend.backend() == "tensorflow":
-        return importlib.import_module("hyperseg_tf.ops.xla")
-    return einsum if name == "einsum" else slices
-
-
-def compile_if(name: str, function):
-    """Compile `function` with XLA when the resolved implementation asks for it.
-
-    Only the dynamic part is compiled: XLA on a CPU is far slower than the
-    stock kernels on the ordinary convolutions around it. With JAX nothing is done
-    here, the whole network is compiled anyway.
-    """
-    if name != "xla" or keras.backend.backend() != "tensorflow":
-        return function
-    return primitives(name).compiled(function)
+    return not tf.config.get_visible_devices("GPU")

@@ -4,11 +4,10 @@ TensorFlow only. See `docs/dpwconv.md` for what the kernels do and why.
 """
 
 import functools
-import math
 
 import tensorflow as tf
 
-from hyperseg_tf.ops import build
+from hyperseg_tf.ops import build, gradients  # noqa: F401 (registers them)
 
 
 @functools.cache
@@ -170,47 +169,3 @@ def block(
         halo=halo,
         padding=padding,
     )
-
-
-@tf.RegisterGradient("DpwBlock")
-def _block_gradient(op, upstream):
-    """Gradients of all inputs, by way of the plain formulation."""
-    inputs = [tf.convert_to_tensor(value) for value in op.inputs]
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        y = _plain_block(op, *inputs)
-    return tape.gradient(y, inputs, upstream, unconnected_gradients="zero")
-
-
-def _plain_block(op, feature, previous, signal, head, *shifts):
-    # The layers import this module's folder.
-    from hyperseg_tf.network.decoder import Block
-    from hyperseg_tf.network.layout import block_kernels
-    from hyperseg_tf.network.weight_head import generate
-
-    def option(name):
-        value = op.get_attr(name)
-        return value.decode() if isinstance(value, bytes) else value
-
-    previous = previous if previous.shape[-1] else None
-    channels = feature.shape[-1] + (previous.shape[-1] if previous is not None else 0)
-    channels += 2 * option("positions")
-    filters, hidden = option("filters"), option("hidden")
-    kernel_size, groups = option("kernel_size"), option("groups")
-    weights = generate(signal, head, groups, option("offset")) if groups else signal
-    kernels = block_kernels(channels, hidden, filters, kernel_size)
-    used = sum(math.prod(shape) for shape in kernels)
-    block = Block(
-        filters,
-        kernel_size,
-        hidden // channels,
-        option("halo"),
-        option("padding"),
-        option("positions"),
-        0.0,
-        "slices",
-    )
-    start = option("start")
-    norms = [(shift,) for shift in (shifts if hidden else shifts[2:])]
-    y, _ = block(feature, previous, weights[..., start : start + used], norms, False)
-    return y

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from hyperseg_tf.ops import build
+from hyperseg_tf.ops import build, gradients  # noqa: F401 (registers them)
 
 
 def expand_depthwise(
@@ -85,66 +85,3 @@ def gated_project(x, gate, project, shift, residual=None):
     return build.load().gated_project(
         x=x, gate=gate, project=project, shift=shift, residual=residual
     )
-
-
-def plain_expand_depthwise(x, expand, shift1, depthwise, shift2, stride, borders=()):
-    """What `expand_depthwise` computes, in TensorFlow's own operations."""
-    if expand is not None:
-        x = tf.nn.silu(tf.nn.conv2d(x, expand[None, None], 1, "VALID") + shift1)
-    if borders:
-        x = tf.pad(x, [[0, 0], borders, borders, [0, 0]])
-    mode = "VALID" if borders else "SAME"
-    strides = (1, stride, stride, 1)
-    x = tf.nn.depthwise_conv2d(x, depthwise[..., None], strides, mode)
-    x = tf.nn.silu(x + shift2)
-    return x, tf.reduce_mean(x, (1, 2))
-
-
-def plain_squeeze_excite(mean, reduce, shift1, expand, shift2):
-    """What `squeeze_excite` computes, in TensorFlow's own operations."""
-    return tf.sigmoid(tf.nn.silu(mean @ reduce + shift1) @ expand + shift2)
-
-
-def plain_gated_project(x, gate, project, shift, residual=None):
-    """What `gated_project` computes, in TensorFlow's own operations."""
-    y = tf.nn.conv2d(x * gate[:, None, None], project[None, None], 1, "VALID") + shift
-    return y if residual is None else y + residual
-
-
-@tf.RegisterGradient("ExpandDepthwise")
-def _expand_gradient(op, upstream, upstream_mean):
-    def plain(x, expand, shift1, depthwise, shift2):
-        expanded = expand.shape[0] > 0
-        return plain_expand_depthwise(
-            x,
-            expand if expanded else None,
-            shift1,
-            depthwise,
-            shift2,
-            op.get_attr("stride"),
-            op.get_attr("borders"),
-        )
-
-    return _gradient(op, plain, [upstream, upstream_mean])
-
-
-@tf.RegisterGradient("SqueezeExcite")
-def _excite_gradient(op, upstream):
-    return _gradient(op, plain_squeeze_excite, upstream)
-
-
-@tf.RegisterGradient("GatedProject")
-def _project_gradient(op, upstream):
-    def plain(x, gate, project, shift, residual):
-        residual = residual if residual.shape[-1] else None
-        return plain_gated_project(x, gate, project, shift, residual)
-
-    return _gradient(op, plain, upstream)
-
-
-def _gradient(op, plain, upstream):
-    inputs = [tf.convert_to_tensor(value) for value in op.inputs]
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        outputs = plain(*inputs)
-    return tape.gradient(outputs, inputs, upstream, unconnected_gradients="zero")

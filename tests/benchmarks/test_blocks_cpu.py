@@ -129,14 +129,15 @@ def test_all_dynamic_ways_compute_the_same(block, halo):
 @pytest.mark.parametrize("frozen", [False, True])
 def test_static_block_is_the_dynamic_one_with_one_kernel_for_all(frozen):
     from benchmarks.blocks import inputs, tensorflow_blocks
-    from hyperseg_tf.network.decoder import Block
+    from hyperseg_tf.ops.block import Block
+    from hyperseg_tf.ops.path import PLAIN
 
     values = inputs.draw(RESIDUAL)
     weights = np.concatenate([kernel.ravel() for kernel in values.kernels])
     weights = np.tile(weights, (1, RESIDUAL.rows, RESIDUAL.columns, 1))
-    block = Block(7, 3, 2, "patch", "reflect", True, 0.0, "einsum")
+    block = Block(7, 3, 2, "patch", "reflect", True, 0.0, PLAIN["einsum", False])
     norms = [(bias,) for bias in values.biases]
-    want, _ = block(values.feature, values.previous, weights, norms, False)
+    want, _ = block(values.feature, values.previous, weights, norms)
     got = tensorflow_blocks._static_step(RESIDUAL, frozen)()
     got = got[0] if isinstance(got, list) else got
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from hyperseg_tf.network.decoder import Level, coordinates, fuse
+from hyperseg_tf.network.decoder import Level
 from hyperseg_tf.network.weight_head import WeightHead
+from hyperseg_tf.ops.block import coordinates, fuse
 from tests.golden import arrays
 from tests.layouts import OPERATION, nchw, nhwc
 

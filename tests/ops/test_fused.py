@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperseg_tf import DPWConv, HyperSeg
-from hyperseg_tf.network.decoder import Block
 from hyperseg_tf.network.dpw_conv import dynamic_patch_conv
-from hyperseg_tf.network.weight_head import generate
 from hyperseg_tf.ops import build, choice, fused
+from hyperseg_tf.ops.block import Block
+from hyperseg_tf.ops.generate import generate
+from hyperseg_tf.ops.path import PLAIN
 from tests.calibrated import pictures
 from tests.layouts import OPERATION
 
@@ -211,14 +212,13 @@ def test_a_block_is_the_specification_from_the_signal_on(case):
         case["padding"],
         case["positions"],
         1e-5,
-        "einsum",
+        PLAIN["einsum", False],
     )
     want, _ = block(
         feature,
         previous,
         weights[..., start : start + used],
         [(shift,) for shift in shifts],
-        False,
     )
     found, again = (
         fused.block(

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperseg_tf.network.backbones.bottleneck import MobileBottleneck
-from hyperseg_tf.ops import choice, mobile
+from hyperseg_tf.ops import choice, mobile, plain
 
 RNG = np.random.default_rng(7)
 
@@ -66,7 +66,7 @@ def test_expansion_is_what_stock_operations_compute(
     again = mobile.expand_depthwise(x, *arguments)
     # Stock operations refuse an empty batch.
     some = x if batch else normal(1, *size, channels)
-    want, want_mean = mobile.plain_expand_depthwise(some, *arguments)
+    want, want_mean = plain.expand_depthwise(some, *arguments)
     assert y.shape == (batch, *want.shape[1:])
     if batch:
         close(y, want)
@@ -97,7 +97,7 @@ def test_projection_is_what_stock_operations_compute(
     y = mobile.gated_project(x, *arguments)
     assert y.shape == (batch, *size, filters)
     if y.shape.num_elements():
-        close(y, mobile.plain_gated_project(x, *arguments))
+        close(y, plain.gated_project(x, *arguments))
     np.testing.assert_array_equal(y, mobile.gated_project(x, *arguments))
 
 
@@ -108,7 +108,7 @@ def test_gates_are_what_stock_operations_compute(batch, hidden, squeezed):
     arguments = excitation(hidden, squeezed)
     gate = mobile.squeeze_excite(mean, *arguments)
     assert gate.shape == (batch, hidden)
-    close(gate, mobile.plain_squeeze_excite(mean, *arguments))
+    close(gate, plain.squeeze_excite(mean, *arguments))
     np.testing.assert_array_equal(gate, mobile.squeeze_excite(mean, *arguments))
 
 
@@ -131,9 +131,9 @@ def test_gradients_are_those_of_the_stock_operations(hidden):
 
     found = run(mobile.expand_depthwise, mobile.squeeze_excite, mobile.gated_project)
     wanted = run(
-        mobile.plain_expand_depthwise,
-        mobile.plain_squeeze_excite,
-        mobile.plain_gated_project,
+        plain.expand_depthwise,
+        plain.squeeze_excite,
+        plain.gated_project,
     )
     for one, other in zip(found, wanted, strict=True):
         scale = float(tf.reduce_max(abs(other)))

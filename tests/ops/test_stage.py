@@ -4,9 +4,9 @@ import pytest
 import tensorflow as tf
 
 from hyperseg_tf import HyperSeg
-from hyperseg_tf.network.batch_norm import normalise_batch
 from hyperseg_tf.network.decoder import Level
 from hyperseg_tf.ops import choice, fused, slices
+from hyperseg_tf.ops.normalise import normalise_batch
 from hyperseg_tf.training.losses import BootstrappedCrossEntropy
 from tests.calibrated import pictures
 

@@ -183,7 +183,8 @@ def test_a_decoder_without_dpwconv_is_the_dynamic_one_with_one_set_of_weights():
     decoder = model.get_layer("decoder")
     images = np.random.default_rng(2).normal(size=(1, 64, 96, 3)).astype("float32")
     taps = {k: np.asarray(v) for k, v in model.taps()(images).items()}
-    from hyperseg_tf.network.decoder import Block
+    from hyperseg_tf.ops.block import Block
+    from hyperseg_tf.ops.path import PLAIN
 
     for i, kernel_size in enumerate(preset.kernel_sizes):
         if kernel_size == 1:
@@ -208,10 +209,9 @@ def test_a_decoder_without_dpwconv_is_the_dynamic_one_with_one_set_of_weights():
             feature = np.concatenate([feature, taps["signal"]], -1)
         previous = taps[f"level_{i - 1}"] if i else None
         filters = (*preset.level_channels, preset.num_classes)[i]
-        block = Block(
-            filters, kernel_size, 2, "neighbour", "reflect", True, 1e-5, "einsum"
-        )
-        want, _ = block(feature, previous, weights, norms, False)
+        path = PLAIN["einsum", False]
+        block = Block(filters, kernel_size, 2, "neighbour", "reflect", True, 1e-5, path)
+        want, _ = block(feature, previous, weights, norms)
         np.testing.assert_allclose(taps[f"level_{i}"], want, rtol=1e-4, atol=2e-5)
 
 

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import keras
 from keras import layers, ops
 
+from hyperseg_tf.network.batch_norm import NORM
 from hyperseg_tf.network.conv_norm import conv_norm
 
 PADDINGS = ("same",)
 # How the names of layers begin that ImageNet networks do not have.
 NEW_LAYERS = ("top", "pyramid")
-NORM = {"momentum": 0.9, "epsilon": 1e-5}
 
 # Rows and columns of the grids that pyramid pooling averages over.
 BINS = (1, 2, 3, 6)
