@@ -17,8 +17,8 @@
 #include <string>
 #include <vector>
 
-#include "../hyperseg_tf/ops/kernels/cuda.cu.cc"
-#include "../hyperseg_tf/ops/kernels/kernels.h"
+#include "cuda/kernels.cu.cc"
+#include "cpu/kernels.h"
 
 namespace {
 

@@ -4,7 +4,7 @@ import ctypes
 import importlib.util
 from pathlib import Path
 
-from hyperseg_tf.ops import build
+from hyperseg_tf.ops.compiler import SOURCES
 
 # It has no headers of the system, and the launches of the host stay undefined.
 _HEADERS = {
@@ -38,8 +38,8 @@ def folder() -> Path | None:
 def compile_kernels(instances: list[str], architecture: str) -> bytes:
     """Machine code of instances of the kernels; AssertionError with its messages."""
     library = ctypes.CDLL(str(folder() / "cuda_nvrtc/lib/libnvrtc.so.12"))
-    headers = sorted(h.name for h in build.SOURCES.glob("cuda_*.h"))
-    source = _HOST + "".join(f'#include "{header}"\n' for header in headers)
+    headers = sorted(h.name for h in (SOURCES / "cuda").glob("*.h"))
+    source = _HOST + "".join(f'#include "cuda/{header}"\n' for header in headers)
     program, size = ctypes.c_void_p(), ctypes.c_size_t()
     contents, names = _strings(_HEADERS.values()), _strings(_HEADERS)
     status = library.nvrtcCreateProgram(
@@ -52,7 +52,7 @@ def compile_kernels(instances: list[str], architecture: str) -> bytes:
     include = folder() / "cuda_runtime/include"
     # All functions are the device's: it knows no others.
     options = [f"-arch={architecture}", "-std=c++17", "-default-device"]
-    options += [f"-I{build.SOURCES}", f"-I{include}"]
+    options += [f"-I{SOURCES}", f"-I{include}"]
     status = library.nvrtcCompileProgram(program, len(options), _strings(options))
     library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
     log = ctypes.create_string_buffer(size.value)
