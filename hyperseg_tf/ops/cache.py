@@ -5,15 +5,18 @@ flags, so it is never used with another TensorFlow than its own. Of several proc
 that need it, one compiles while the others wait.
 """
 
+import contextlib
 import hashlib
 import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
 
+from hyperseg_tf.base.atomic import atomic_file
 from hyperseg_tf.ops import compiler
 from hyperseg_tf.ops.compiler import AGAIN, CompileError, KernelsUnavailable
 from hyperseg_tf.ops.nvcc import Nvcc
@@ -80,26 +83,34 @@ def make(path: Path, compile_into: Callable[[Path], Path], remember: bool) -> bo
         KernelsUnavailable: It cannot be made; a CompileError may be an earlier one.
     """
     _refuse_again(path)
-    # Beside the file, so that the rename is atomic; the lock makes it ours alone, and
-    # what a process left that was killed goes first.
-    workshop = path.with_suffix(".build")
     with _alone(path):
         if path.exists():  # another process was first
             return False
         _refuse_again(path)
         try:
-            shutil.rmtree(workshop, ignore_errors=True)
-            workshop.mkdir()
-            os.replace(compile_into(workshop), path)
+            with _workshop(path) as workshop:
+                os.replace(compile_into(workshop), path)
         except CompileError as error:
             if remember:
-                _failed(path).write_text(str(error), "utf-8")
+                _remember(path, str(error))
             raise
         except OSError as error:
             raise _unwritable(path.parent, error) from error
-        finally:
-            shutil.rmtree(workshop, ignore_errors=True)
     return True
+
+
+@contextlib.contextmanager
+def _workshop(path):
+    """An empty folder beside the file, so that the rename is atomic; under the lock."""
+    # Those of processes that were killed; a name of its own, as their compilers may
+    # still be at work.
+    for left in path.parent.glob(f".{path.stem}.*.build"):
+        shutil.rmtree(left, ignore_errors=True)
+    made = tempfile.mkdtemp(prefix=f".{path.stem}.", suffix=".build", dir=path.parent)
+    try:
+        yield Path(made)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def forget_failures() -> None:
@@ -112,13 +123,19 @@ def _failed(path) -> Path:
     return path.with_suffix(".failed")
 
 
+def _remember(path, message):
+    # Where it cannot be written, the next process finds out by itself.
+    with contextlib.suppress(OSError), atomic_file(_failed(path)) as file:
+        file.write_text(message, "utf-8")
+
+
 def _refuse_again(path):
     failed = _failed(path)
-    if failed.exists():
-        raise CompileError(
-            f"{failed.read_text('utf-8')} (an earlier time; {AGAIN}, or delete "
-            f"{failed})."
-        )
+    try:
+        message = failed.read_text("utf-8")
+    except OSError:
+        return
+    raise CompileError(f"{message} (an earlier time; {AGAIN}, or delete {failed}).")
 
 
 def _alone(path):

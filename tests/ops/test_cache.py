@@ -115,6 +115,17 @@ def test_that_the_sources_are_refused_is_remembered_until_somebody_tries_again(s
     assert stub.calls() > calls
 
 
+def test_what_cannot_be_remembered_is_said_all_the_same(stub, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    stub(*_REFUSED)
+    monkeypatch.setattr(cache.Path, "write_text", full)
+    with pytest.raises(CompileError, match="no such thing$"):
+        build.build(stub.path, stub.cuda)
+    assert [p.name for p in stub.path.parent.iterdir()] == ["ops.lock"]
+
+
 def test_without_gpu_kernels_nothing_is_remembered(stub):
     # There is no other library to fall back on: whoever mends it sees it at once.
     stub(*_REFUSED)
@@ -180,7 +191,7 @@ def test_of_processes_that_need_the_ops_one_compiles(tmp_path):
     processes = [_making(path, notes, 1) for _ in range(3)]
     assert [process.wait(60) for process in processes] == [0, 0, 0]
     assert notes.read_text().split() == ["compiled"]
-    assert path.exists() and not path.with_suffix(".build").exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["notes", "ops.lock", "ops.so"]
 
 
 def test_the_lock_of_a_process_that_is_killed_is_gone_with_it(tmp_path):
@@ -196,4 +207,4 @@ def test_the_lock_of_a_process_that_is_killed_is_gone_with_it(tmp_path):
     first.wait()
     assert second.wait(60) == 0
     assert notes.read_text().split() == ["compiled", "compiled"]
-    assert path.exists() and not path.with_suffix(".build").exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["notes", "ops.lock", "ops.so"]
