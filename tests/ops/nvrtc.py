@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hyperseg_tf.ops.compiler import SOURCES
 
-# It has no headers of the system, and the launches of the host stay undefined.
+# It has no headers of the system.
 _HEADERS = {
     "cstdint": """#pragma once
 typedef short int16_t; typedef unsigned short uint16_t;
@@ -16,13 +16,8 @@ typedef long int64_t; typedef unsigned long uint64_t;
     "cstring": "#pragma once\nnamespace std { using ::memcpy; }\n",
     "string": "#pragma once\nnamespace std { class string; }\n",
 }
-_HOST = """#include <cuda_runtime.h>
-cudaError_t cudaGetDevice(int*);
-cudaError_t cudaDeviceGetAttribute(int*, cudaDeviceAttr, int);
-cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int);
-cudaError_t cudaGetLastError();
-const char* cudaGetErrorString(cudaError_t);
-"""
+# Those that define kernels; what launches them is for the host.
+_KERNELS = ("block.h", "conv.h", "conv_gradient.h", "generate.h")
 
 
 def folder() -> Path | None:
@@ -38,8 +33,7 @@ def folder() -> Path | None:
 def compile_kernels(instances: list[str], architecture: str) -> bytes:
     """Machine code of instances of the kernels; AssertionError with its messages."""
     library = ctypes.CDLL(str(folder() / "cuda_nvrtc/lib/libnvrtc.so.12"))
-    headers = sorted(h.name for h in (SOURCES / "cuda").glob("*.h"))
-    source = _HOST + "".join(f'#include "cuda/{header}"\n' for header in headers)
+    source = "".join(f'#include "cuda/{header}"\n' for header in _KERNELS)
     program, size = ctypes.c_void_p(), ctypes.c_size_t()
     contents, names = _strings(_HEADERS.values()), _strings(_HEADERS)
     status = library.nvrtcCreateProgram(

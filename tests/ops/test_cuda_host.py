@@ -32,7 +32,7 @@ needs_compiler = pytest.mark.skipif(
 )
 FLAGS = (
     *("-std=c++17", "-O1", "-g1", "-Wall", "-Wextra", "-Wno-psabi"),
-    *("-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    *("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-pthread"),
 )
 
 
@@ -67,6 +67,11 @@ def cuda_host(tmp_path_factory):
 def test_host_build_equals_the_cpu_kernels(cuda_host, what, count):
     line = cuda_host(what, count, 1)
     assert line.startswith(f"{what}: {count} shapes, ")
+
+
+@needs_compiler
+def test_threads_on_levels_of_many_sizes_share_one_limit_of_shared_memory(cuda_host):
+    assert cuda_host("launch").startswith("launch: 3202 launches, one limit for each")
 
 
 @needs_compiler

@@ -6,6 +6,7 @@
 #define HYPERSEG_TF_CUDA_BLOCK_PLAN_H_
 
 #include "cuda/context.h"
+#include "cuda/plan.h"
 #include "shapes.h"
 
 namespace dpw {
@@ -90,61 +91,47 @@ class BlockPlanner {
       : s_(shape), batch_(shape.batch), device_(device) {}
 
   BlockPlan choose() const {
-    BlockPlan best;
-    double least = -1.0;
+    Cheapest<BlockPlan> best;
     const int64_t limit = comfortable_shared(device_);
-    for (int tile_width : {s_.patch_width, 64, 32, 16}) {
-      if (tile_width > s_.patch_width || tile_width > 64) continue;
-      for (int tile_height : {s_.patch_height, 32, 16, 8, 4, 2, 1}) {
-        if (tile_height > s_.patch_height || tile_height > 32) continue;
-        for (int inputs : {s_.channels, 128, 64, 32}) {
-          if (inputs > s_.channels) continue;
-          for (int channels : {8, 16, 32, 64}) {
-            // Chunks of hidden channels, or of filters where there are none.
-            const int all = s_.hidden ? s_.hidden : s_.filters;
-            if (channels > 8 && channels / 2 >= all) continue;
-            for (int threads : {64, 128, 256}) {
-              BlockPlan plan;
-              plan.tile_height = tile_height;
-              plan.tile_width = tile_width;
-              plan.tap_rows = s_.kernel;
-              plan.inputs = inputs;
-              plan.hidden = s_.hidden ? channels < all ? channels : all : 0;
-              plan.filters = s_.filters < 64 ? s_.filters : 64;
-              if (!s_.hidden) plan.filters = channels < all ? channels : all;
-              plan.threads = threads;
-              plan.place(s_);
-              if (plan.shared > limit) continue;
-              const double cost = estimate(&plan);
-              if (least < 0.0 || cost < least) {
-                least = cost;
-                best = plan;
-              }
-            }
+    each_tile(s_.patch_height, s_.patch_width, [&](int tile_height, int tile_width) {
+      for (int inputs : {s_.channels, 128, 64, 32}) {
+        if (inputs > s_.channels) continue;
+        for (int channels : {8, 16, 32, 64}) {
+          // Chunks of hidden channels, or of filters where there are none.
+          const int all = s_.hidden ? s_.hidden : s_.filters;
+          if (channels > 8 && channels / 2 >= all) continue;
+          for (int threads : {64, 128, 256}) {
+            BlockPlan plan;
+            plan.tile_height = tile_height;
+            plan.tile_width = tile_width;
+            plan.tap_rows = s_.kernel;
+            plan.inputs = inputs;
+            plan.hidden = s_.hidden ? at_most(channels, all) : 0;
+            plan.filters = at_most(s_.hidden ? 64 : channels, s_.filters);
+            plan.threads = threads;
+            plan.place(s_);
+            if (plan.shared <= limit) best.offer(plan, estimate(&plan));
           }
         }
       }
-    }
-    return least < 0.0 ? shrink() : best;
+    });
+    return best.found() ? best.plan() : shrink();
   }
 
  private:
   // Halves what takes most until it fits.
   BlockPlan shrink() const {
     BlockPlan plan;
-    plan.tile_height = s_.patch_height < 4 ? s_.patch_height : 4;
-    plan.tile_width = s_.patch_width < 32 ? s_.patch_width : 32;
+    plan.tile_height = at_most(s_.patch_height, 4);
+    plan.tile_width = at_most(s_.patch_width, 32);
     plan.tap_rows = s_.kernel;
-    plan.inputs = s_.channels < 32 ? s_.channels : 32;
-    plan.hidden = s_.hidden < 8 ? s_.hidden : 8;
-    plan.filters = s_.filters < 32 ? s_.filters : 32;
+    plan.inputs = at_most(s_.channels, 32);
+    plan.hidden = at_most(s_.hidden, 8);
+    plan.filters = at_most(s_.filters, 32);
     for (plan.place(s_); plan.shared > device_.block_shared; plan.place(s_)) {
       int* parts[] = {&plan.inputs,     &plan.filters,     &plan.tap_rows,
                       &plan.tile_width, &plan.tile_height, &plan.hidden};
-      int* widest = parts[0];
-      for (int* part : parts) {
-        if (*part > *widest) widest = part;
-      }
+      int* widest = largest(parts);
       if (*widest <= 1) break;  // the launch reports it
       *widest = (*widest + 1) / 2;
     }
@@ -156,9 +143,8 @@ class BlockPlanner {
   // and warp, one access to shared memory a cycle; a broadcast is one, four floats of
   // every thread are four.
   double estimate(BlockPlan* plan) const {
-    const double warps = plan->threads / 32.0;
     const auto rounds = [&](int64_t tasks) {
-      return static_cast<double>(ceil_divide(tasks, plan->threads)) * warps;
+      return gpu::rounds(tasks, plan->threads);
     };
     const auto product = [&](int64_t pixels, int64_t units, int64_t depth, bool* wide) {
       const int64_t groups = ceil_divide(pixels, 4);

@@ -1,11 +1,11 @@
-// What a kernel sees of the machine, and how it is launched.
+// What a kernel sees of the machine.
 //
 // A kernel is a struct with its arguments and `operator()(context)`: the program of one
 // block, a sequence of phases. `context.each(phase)` runs the phase once per thread and
 // waits for all of them; whatever stands outside of a phase is the same in all threads.
 // The same source thus compiles for a GPU and, with DPW_HOST_BUILD, as ordinary C++,
 // where `each` is a loop over the threads: indices and geometry are tested without a
-// GPU, under the sanitizers of the host compiler.
+// GPU, under the sanitizers of the host compiler (see host.h).
 #ifndef HYPERSEG_TF_CUDA_CONTEXT_H_
 #define HYPERSEG_TF_CUDA_CONTEXT_H_
 
@@ -16,8 +16,6 @@
 
 #ifdef DPW_HOST_BUILD
 #include <cmath>
-#include <cstring>
-#include <memory>
 #define DPW_DEVICE inline
 #else
 #include <cuda_bf16.h>
@@ -36,42 +34,26 @@ struct alignas(16) Four {
   float at[4];
 };
 
-// What the choice of a tiling depends on.
-struct Device {
-  int64_t block_shared = 48 * 1024;  // bytes that a block may ask for
-  int64_t shared = 64 * 1024;        // bytes of a multiprocessor
-  int64_t processors = 80;
-};
-
 #ifdef DPW_HOST_BUILD
-
-// A test sets these: threads in falling order show a phase in which one thread reads
-// what another one writes, and a small device the fallbacks of a tiling.
-struct Host {
-  Device device;
-  bool reverse = false;
-  int64_t launches = 0, blocks = 0, shared = 0;  // since the test looked; largest
-};
-
-inline Host& host() {
-  static Host state;
-  return state;
-}
 
 class Context {
  public:
-  Context(int64_t block, int threads, char* shared)
-      : block(block), threads(threads), shared(shared) {}
+  // With the threads in falling order, a phase shows in which one thread reads what
+  // another one writes.
+  Context(int64_t block, int threads, char* shared, bool falling)
+      : block(block), threads(threads), shared(shared), falling_(falling) {}
 
   template <typename Phase>
   void each(Phase phase) const {
-    const bool reverse = host().reverse;
-    for (int i = 0; i < threads; ++i) phase(reverse ? threads - 1 - i : i);
+    for (int i = 0; i < threads; ++i) phase(falling_ ? threads - 1 - i : i);
   }
 
   const int64_t block;
   const int threads;
   char* const shared;
+
+ private:
+  const bool falling_;
 };
 
 template <typename T>
@@ -87,27 +69,6 @@ inline T stored(float value) {
   return from_float<T>(value);
 }
 inline float multiply_add(float a, float b, float c) { return std::fmaf(a, b, c); }
-
-inline const char* find_device(Device* device) {
-  *device = host().device;
-  return nullptr;
-}
-
-template <typename Kernel>
-const char* launch(const Kernel& kernel, int64_t blocks, int threads, int64_t shared,
-                   void*) {
-  // Exactly as large as asked for, so that an index too far is found; all bits set is
-  // a NaN, so that what nobody wrote is found, too.
-  std::unique_ptr<Four[]> memory(new Four[shared / 16]);
-  for (int64_t block = 0; block < blocks; ++block) {
-    std::memset(static_cast<void*>(memory.get()), 255, shared);
-    kernel(Context(block, threads, reinterpret_cast<char*>(memory.get())));
-  }
-  ++host().launches;
-  host().blocks += blocks;
-  host().shared = shared > host().shared ? shared : host().shared;
-  return nullptr;
-}
 
 #else  // a GPU
 
@@ -161,30 +122,6 @@ __device__ __forceinline__ float multiply_add(float a, float b, float c) {
   return __fmaf_rn(a, b, c);
 }
 
-inline const char* text(cudaError_t error) {
-  return error == cudaSuccess ? nullptr : cudaGetErrorString(error);
-}
-
-inline const char* find_device(Device* device) {
-  int index = 0, block_shared = 0, shared = 0, processors = 0;
-  cudaError_t error = cudaGetDevice(&index);
-  if (error == cudaSuccess) {
-    error = cudaDeviceGetAttribute(&block_shared,
-                                   cudaDevAttrMaxSharedMemoryPerBlockOptin, index);
-  }
-  if (error == cudaSuccess) {
-    error = cudaDeviceGetAttribute(
-        &shared, cudaDevAttrMaxSharedMemoryPerMultiprocessor, index);
-  }
-  if (error == cudaSuccess) {
-    error = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, index);
-  }
-  if (block_shared > 0) device->block_shared = block_shared;
-  if (shared > 0) device->shared = shared;
-  if (processors > 0) device->processors = processors;
-  return text(error);
-}
-
 template <typename Kernel>
 __global__ void __launch_bounds__(kMaxThreads)
     run_blocks(const Kernel kernel, const int64_t blocks) {
@@ -192,25 +129,6 @@ __global__ void __launch_bounds__(kMaxThreads)
   for (int64_t block = blockIdx.x; block < blocks; block += gridDim.x) {
     kernel(Context(block, reinterpret_cast<char*>(memory)));
   }
-}
-
-template <typename Kernel>
-const char* launch(const Kernel& kernel, int64_t blocks, int threads, int64_t shared,
-                   void* stream) {
-  if (shared > 48 * 1024) {
-    const cudaError_t error = cudaFuncSetAttribute(
-        reinterpret_cast<const void*>(&run_blocks<Kernel>),
-        cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared));
-    if (error != cudaSuccess) {
-      cudaGetLastError();  // or the next launch would be blamed
-      return text(error);
-    }
-  }
-  const int64_t most = 0x7fffffff;
-  run_blocks<Kernel><<<static_cast<unsigned int>(blocks < most ? blocks : most),
-                       static_cast<unsigned int>(threads), static_cast<size_t>(shared),
-                       static_cast<cudaStream_t>(stream)>>>(kernel, blocks);
-  return text(cudaGetLastError());
 }
 
 #endif  // DPW_HOST_BUILD
@@ -265,9 +183,6 @@ DPW_DEVICE int inside(int place, int size, Padding padding) {
   return -1;
 }
 
-inline int at_most(int value, int limit) { return value < limit ? value : limit; }
-inline int at_least(int value, int limit) { return value > limit ? value : limit; }
-
 constexpr int64_t ceil_divide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_divide(a, b) * b; }
 
@@ -280,29 +195,6 @@ constexpr int64_t row_stride(int64_t count) {
 constexpr int64_t kMostInt = 0x7fffffff;
 // A side of a map or of a matrix; sums and differences of two then fit an int.
 constexpr int64_t kLargestSide = int64_t{1} << 29;
-
-// Shared memory that a block may have for three of them to hide each other's waits; the
-// 48 kB that fit every device may be exceeded only where there is plenty.
-inline int64_t comfortable_shared(const Device& device) {
-  const int64_t third = device.shared / 3 - 1024;
-  const int64_t wanted = third > 48 * 1024 ? third : 48 * 1024;
-  return wanted < device.block_shared ? wanted : device.block_shared;
-}
-
-// Cycles until all blocks are done, from those that one of them keeps its
-// multiprocessor busy.
-inline double total_cycles(const Device& device, double cycles, int64_t blocks,
-                           int64_t shared, int threads) {
-  const double turns = static_cast<double>(ceil_divide(blocks, device.processors));
-  double together = static_cast<double>(device.shared / (shared + 1024));
-  together = together < 1.0 ? 1.0 : together > turns ? turns : together;
-  // Fewer than a dozen warps cannot hide the waits for memory.
-  const double busy = threads / 32.0 * together / 12.0;
-  return turns * cycles / (busy < 1.0 ? busy : 1.0);
-}
-
-// Cycles of a barrier that nothing hides.
-constexpr double kWait = 40.0;
 
 }  // namespace gpu
 }  // namespace dpw

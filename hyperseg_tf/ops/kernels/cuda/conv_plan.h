@@ -6,6 +6,7 @@
 #define HYPERSEG_TF_CUDA_CONV_PLAN_H_
 
 #include "cuda/context.h"
+#include "cuda/plan.h"
 #include "shapes.h"
 
 namespace dpw {
@@ -94,10 +95,7 @@ struct ConvPlan {
   void shrink(int64_t limit, const Place& replace) {
     for (replace(); shared > limit; replace()) {
       int* parts[] = {&depth, &units, &groups, &tap_rows, &tile_width, &tile_height};
-      int* widest = parts[0];
-      for (int* part : parts) {
-        if (*part > *widest) widest = part;
-      }
+      int* widest = largest(parts);
       if (*widest <= 1) break;  // the launch reports it
       // Part of a group cannot stand beside another group.
       if ((widest == &depth || widest == &units) && groups > 1) widest = &groups;
@@ -118,73 +116,70 @@ inline int64_t conv_blocks(const ConvSizes& s, const ConvPlan& plan, int64_t bat
          ceil_divide(s.out_width, plan.tile_width);
 }
 
+// Units of a thread: eight share what they read, fewer than four would compute in vain.
+inline int wide_units(const ConvPlan& plan) {
+  return plan.groups > 1 || plan.units < 4 ? 1 : plan.units < 8 ? 4 : 8;
+}
+
+// Cycles of a multiprocessor for its share, counted as BlockPlanner does.
+inline double estimate(const ConvSizes& s, const ConvPlan& plan, int64_t batch,
+                       const Device& device) {
+  const auto rounds = [&](int64_t tasks) { return gpu::rounds(tasks, plan.threads); };
+  const int64_t inputs = int64_t{plan.groups} * plan.depth;
+  const int64_t taps = int64_t{s.kernel} * s.kernel;
+  const int64_t tiles = plan.groups * ceil_divide(plan.units, plan.wide);
+  const int64_t tasks = ceil_divide(plan.tile_height, 4) * plan.tile_width * tiles;
+  double cost = 4.0 * rounds(plan.pixels(s.kernel) * inputs);
+  cost += 3.0 * rounds(inputs * plan.units * taps) + 2.0 * kWait;
+  cost += rounds(tasks) * static_cast<double>(plan.depth * taps) *
+          (plan.wide == 8 ? 8.0 : 5.0);
+  cost *= static_cast<double>(ceil_divide(s.depth, plan.depth));
+  cost += 4.0 * rounds(plan.outputs() * plan.groups * plan.units) + kWait;
+  return total_cycles(device, cost, conv_blocks(s, plan, batch), plan.shared,
+                      plan.threads);
+}
+
 inline ConvPlan plan_conv(const ConvSizes& s, int64_t batch, const Device& device) {
-  ConvPlan best;
-  double least = -1.0;
+  Cheapest<ConvPlan> best;
   const int64_t limit = comfortable_shared(device);
-  for (int tile_width : {s.out_width, 64, 32, 16}) {
-    if (tile_width > s.out_width || tile_width > 64) continue;
-    for (int tile_height : {s.out_height, 32, 16, 8, 4, 2, 1}) {
-      if (tile_height > s.out_height || tile_height > 32) continue;
-      for (int depth : {s.depth, 32, 16, 8}) {
-        if (depth > s.depth || depth > 256) continue;
-        for (int units : {8, 16, 32, 64}) {
-          if (units > 8 && units / 2 >= s.units * s.groups) continue;
-          ConvPlan plan;
-          plan.tile_height = tile_height;
-          plan.tile_width = tile_width;
-          plan.tap_rows = s.kernel;
-          plan.depth = depth;
-          plan.units = at_most(units, s.units);
-          if (plan.units == s.units && depth == s.depth) {
-            plan.groups = at_most(units / s.units, s.groups);
-          }
-          plan.wide = plan.groups > 1 || plan.units < 4 ? 1 : plan.units < 8 ? 4 : 8;
-          plan.place(s);
-          if (plan.shared > limit) continue;
-          for (int threads : {64, 128, 256}) {
-            plan.threads = threads;
-            const double warps = threads / 32.0;
-            const auto rounds = [&](int64_t tasks) {
-              return static_cast<double>(ceil_divide(tasks, threads)) * warps;
-            };
-            const int64_t inputs = int64_t{plan.groups} * plan.depth;
-            const int64_t taps = int64_t{s.kernel} * s.kernel;
-            const int64_t tiles = plan.groups * ceil_divide(plan.units, plan.wide);
-            const int64_t tasks =
-                ceil_divide(tile_height, 4) * tile_width * tiles;
-            double cost = 4.0 * rounds(plan.pixels(s.kernel) * inputs);
-            cost += 3.0 * rounds(inputs * plan.units * taps) + 2.0 * kWait;
-            cost += rounds(tasks) * static_cast<double>(plan.depth * taps) *
-                    (plan.wide == 8 ? 8.0 : 5.0);
-            cost *= static_cast<double>(ceil_divide(s.depth, plan.depth));
-            cost += 4.0 * rounds(plan.outputs() * plan.groups * plan.units) + kWait;
-            cost = total_cycles(device, cost, conv_blocks(s, plan, batch), plan.shared,
-                                threads);
-            if (least < 0.0 || cost < least) {
-              least = cost;
-              best = plan;
-            }
-          }
+  each_tile(s.out_height, s.out_width, [&](int tile_height, int tile_width) {
+    for (int depth : {s.depth, 32, 16, 8}) {
+      if (depth > s.depth || depth > 256) continue;
+      for (int units : {8, 16, 32, 64}) {
+        if (units > 8 && units / 2 >= s.units * s.groups) continue;
+        ConvPlan plan;
+        plan.tile_height = tile_height;
+        plan.tile_width = tile_width;
+        plan.tap_rows = s.kernel;
+        plan.depth = depth;
+        plan.units = at_most(units, s.units);
+        if (plan.units == s.units && depth == s.depth) {
+          plan.groups = at_most(units / s.units, s.groups);
+        }
+        plan.wide = wide_units(plan);
+        plan.place(s);
+        if (plan.shared > limit) continue;
+        for (int threads : {64, 128, 256}) {
+          plan.threads = threads;
+          best.offer(plan, estimate(s, plan, batch, device));
         }
       }
     }
-  }
-  if (least >= 0.0) return best;
+  });
+  if (best.found()) return best.plan();
   ConvPlan plan;
   plan.tile_height = at_most(s.out_height, 4);
   plan.tile_width = at_most(s.out_width, 32);
   plan.tap_rows = s.kernel;
   plan.depth = at_most(s.depth, 16);
   plan.units = at_most(s.units, 16);
-  plan.wide = plan.units < 4 ? 1 : plan.units < 8 ? 4 : 8;
+  plan.wide = wide_units(plan);
   plan.shrink(device.block_shared, [&] { plan.place(s); });
   return plan;
 }
 
 // Tiles of a patch are summed in turn by one block, and a large patch by several.
 inline ConvPlan plan_weights(const ConvSizes& s, const Device& device) {
-  const int64_t every = 48 * 1024;  // all devices cut alike, and sum in the same order
   ConvPlan plan;
   plan.tile_width = at_most(s.patch_width, 32);
   plan.tile_height = at_most(s.patch_height, at_least(256 / plan.tile_width, 1));
@@ -195,8 +190,10 @@ inline ConvPlan plan_weights(const ConvSizes& s, const Device& device) {
   if (plan.units == s.units && plan.depth == s.depth) {
     plan.groups = at_most(at_least(16 / s.units / s.depth, 1), s.groups);
   }
-  plan.wide = plan.groups > 1 || plan.units < 4 ? 1 : plan.units < 8 ? 4 : 8;
-  plan.shrink(device.block_shared < every ? device.block_shared : every,
+  plan.wide = wide_units(plan);
+  // What every device has: all cut alike, and sum in the same order.
+  const int64_t limit = kFreeShared;
+  plan.shrink(device.block_shared < limit ? device.block_shared : limit,
               [&] { plan.place_for_weights(s); });
   return plan;
 }

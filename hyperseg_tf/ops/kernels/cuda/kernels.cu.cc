@@ -13,6 +13,8 @@
 #include "cuda/conv_gradient.h"
 #include "cuda/conv_plan.h"
 #include "cuda/generate.h"
+#include "cuda/launch.h"
+#include "cuda/plan.h"
 
 namespace dpw {
 namespace gpu {

@@ -27,23 +27,23 @@ bool find_stream(OpKernelContext* context, void** stream) {
   return false;
 }
 
-// Memory that TensorFlow gives back to its allocator behind the kernels of the stream.
-bool find_workspace(OpKernelContext* context, int64_t bytes, Tensor* memory,
-                    void** workspace) {
-  *workspace = nullptr;
-  if (!bytes) return true;
-  const absl::Status status =
-      context->allocate_temp(tensorflow::DT_UINT8, TensorShape({bytes}), memory);
-  if (!status.ok()) {
-    context->CtxFailure(status);
-    return false;
+// Calls `start(workspace, stream)`, and reports what is wrong with it. The workspace is
+// memory that TensorFlow gives back to its allocator behind the kernels of the stream.
+template <typename Start>
+void launch(OpKernelContext* context, const char* op, int64_t workspace_bytes,
+            const Start& start) {
+  void* stream = nullptr;
+  if (!find_stream(context, &stream)) return;
+  Tensor memory;
+  void* workspace = nullptr;
+  if (workspace_bytes) {
+    OP_REQUIRES_OK(context, context->allocate_temp(tensorflow::DT_UINT8,
+                                                   TensorShape({workspace_bytes}),
+                                                   &memory));
+    workspace = memory.flat<uint8_t>().data();
   }
-  *workspace = memory->flat<uint8_t>().data();
-  return true;
-}
-
-void report(OpKernelContext* context, const char* op, const char* wrong) {
-  if (wrong) context->CtxFailure(tensorflow::errors::Internal(op, ": ", wrong));
+  const char* wrong = start(workspace, stream);
+  OP_REQUIRES(context, !wrong, tensorflow::errors::Internal(op, ": ", wrong));
 }
 
 template <typename T>
@@ -54,9 +54,9 @@ class DpwConvGpu : public ConvOp<T> {
  protected:
   void run(OpKernelContext* context, const dpw::ConvShape& s,
            const typename ConvOp<T>::Pointers& pointers) const override {
-    void* stream = nullptr;
-    if (!find_stream(context, &stream)) return;
-    report(context, "DpwConv", dpw::gpu::conv_forward(s, pointers, stream));
+    launch(context, "DpwConv", 0, [&](void*, void* stream) {
+      return dpw::gpu::conv_forward(s, pointers, stream);
+    });
   }
 };
 
@@ -69,14 +69,9 @@ class DpwConvGradGpu : public ConvGradOp<T> {
   void run(OpKernelContext* context, const dpw::ConvShape& s,
            const typename ConvGradOp<T>::Pointers& pointers) const override {
     const int64_t bytes = dpw::gpu::conv_gradient_workspace_bytes(s);
-    void *stream = nullptr, *workspace = nullptr;
-    Tensor memory;
-    if (!find_stream(context, &stream) ||
-        !find_workspace(context, bytes, &memory, &workspace)) {
-      return;
-    }
-    report(context, "DpwConvGrad",
-           dpw::gpu::conv_gradient(s, pointers, workspace, bytes, stream));
+    launch(context, "DpwConvGrad", bytes, [&](void* workspace, void* stream) {
+      return dpw::gpu::conv_gradient(s, pointers, workspace, bytes, stream);
+    });
   }
 };
 
@@ -89,14 +84,9 @@ class DpwBlockGpu : public BlockOp<T> {
   void run(OpKernelContext* context, const dpw::BlockShape& s,
            const typename BlockOp<T>::Pointers& pointers) const override {
     const int64_t bytes = dpw::gpu::block_workspace_bytes(s);
-    void *stream = nullptr, *workspace = nullptr;
-    Tensor memory;
-    if (!find_stream(context, &stream) ||
-        !find_workspace(context, bytes, &memory, &workspace)) {
-      return;
-    }
-    report(context, "DpwBlock",
-           dpw::gpu::block_forward(s, pointers, workspace, bytes, stream));
+    launch(context, "DpwBlock", bytes, [&](void* workspace, void* stream) {
+      return dpw::gpu::block_forward(s, pointers, workspace, bytes, stream);
+    });
   }
 };
 
