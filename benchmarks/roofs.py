@@ -15,6 +15,7 @@ from pathlib import Path
 
 from benchmarks.blocks.work import Roofs
 from benchmarks.harness.turns import processors
+from hyperseg_tf.ops import compiler
 
 SOURCE = Path(__file__).with_suffix(".cc")
 _FLAGS = ("-std=c++17", "-O3", "-march=native", "-pthread")
@@ -28,11 +29,9 @@ def program() -> Iterator[Path]:
         KernelsUnavailable: There is no compiler.
         subprocess.CalledProcessError: It failed; what it said is on stderr.
     """
-    from hyperseg_tf.ops import build
-
     with tempfile.TemporaryDirectory() as folder:
         binary = Path(folder) / "roofs"
-        command = [build.compiler_path(), *_FLAGS, str(SOURCE), "-o", str(binary)]
+        command = [compiler.path(), *_FLAGS, str(SOURCE), "-o", str(binary)]
         subprocess.run(command, check=True)
         yield binary
 

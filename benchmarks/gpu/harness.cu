@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "../../hyperseg_tf/ops/kernels/cuda.cu.cc"
-#include "../../hyperseg_tf/ops/kernels/shapes.cc"
+#include "cuda/kernels.cu.cc"
+#include "shapes.cc"
 
 namespace {
 

@@ -33,6 +33,7 @@ from benchmarks.gpu.shapes import block_inputs, block_shape, conv_inputs, conv_s
 from benchmarks.gpu.storage import STEP, TYPES, stored_values, value
 from benchmarks.gpu.times import measure, report
 from hyperseg_tf.ops import nvcc
+from hyperseg_tf.ops.compiler import SOURCES
 
 HERE = Path(__file__).resolve().parent
 LIBRARY = "HARNESS_LIBRARY"  # of the run inside compute-sanitizer
@@ -63,11 +64,12 @@ def compile_and_run(args, folder) -> int:
     else:
         start = time.monotonic()
         target = "native" if gpu else "sm_90"
-        flags = ("-std=c++17", "-O3", f"-arch={target}", "-lineinfo", "-Xcompiler")
+        flags = (f"-I{SOURCES}", "-std=c++17", "-O3", f"-arch={target}", "-lineinfo")
         source = HERE / "harness.cu"
         subprocess.run(
-            [compiler.path, *flags, "-fPIC", "-shared", source, compiler.cudart]
-            + ["-cudart=none", "-ldl", "-lrt", "-lpthread", "-o", library],
+            [compiler.path, *flags, "-Xcompiler", "-fPIC", "-shared", source]
+            + [compiler.cudart, "-cudart=none", "-ldl", "-lrt", "-lpthread"]
+            + ["-o", library],
             check=True,
         )
         took = time.monotonic() - start
@@ -75,10 +77,12 @@ def compile_and_run(args, folder) -> int:
     if not gpu or not library.exists():
         print("no GPU: the kernels are built as host C++, nothing is timed", flush=True)
         compiler = os.environ.get("CXX") or "g++"
-        flags = ("-std=c++17", "-O2", "-fPIC", "-shared", "-DDPW_HOST_BUILD", "-x")
+        flags = (f"-I{SOURCES}", "-std=c++17", "-O2", "-fPIC", "-shared")
         library = folder / "harness_host.so"
         subprocess.run(
-            [compiler, *flags, "c++", HERE / "harness.cu", "-o", library], check=True
+            [compiler, *flags, "-DDPW_HOST_BUILD", "-x", "c++", HERE / "harness.cu"]
+            + ["-o", library],
+            check=True,
         )
         check(Harness(library), args.cases)
         return 0

@@ -2,6 +2,7 @@
 //
 //   cuda_host block|conv COUNT SEED    random shapes
 //   cuda_host plan < SHAPES            the tiling of each shape, see `plan`
+//   cuda_host launch                   threads on two devices, see `launches`
 //
 // The last line says how many comparisons were made; a difference ends with status 1.
 #define DPW_HOST_BUILD
@@ -15,10 +16,11 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
-#include "../hyperseg_tf/ops/kernels/cuda.cu.cc"
-#include "../hyperseg_tf/ops/kernels/kernels.h"
+#include "cuda/kernels.cu.cc"
+#include "cpu/kernels.h"
 
 namespace {
 
@@ -344,13 +346,69 @@ int plan() {
   return 0;
 }
 
+// Kernels that need nothing but memory.
+template <int NUMBER>
+struct Probe {
+  void operator()(const dpw::gpu::Context&) const {}
+};
+
+template <int NUMBER>
+const char* probe(int64_t shared) {
+  return dpw::gpu::launch(Probe<NUMBER>{}, 1, 32, shared, nullptr);
+}
+
+template <int NUMBER>
+dpw::gpu::Host::Allowed allowed(int device) {
+  const void* function = dpw::gpu::function_of<Probe<NUMBER>>();
+  return dpw::gpu::host().allowed[{function, device}];
+}
+
+// Threads on levels of many sizes share a kernel and its limit of shared memory, which
+// CUDA forgets as soon as another one is set.
+int launches() {
+  dpw::gpu::Host& host = dpw::gpu::host();
+  const int64_t most = host.device.block_shared = 227 * 1024;
+  const auto level = [](int device, int64_t shared) {
+    dpw::gpu::device_of_thread() = device;
+    for (int i = 0; i < 400; ++i) {
+      if (const char* wrong = probe<0>(shared)) fail(wrong);
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int64_t kilobytes : {40, 49, 100, 227}) {
+    for (int device : {0, 3}) threads.emplace_back(level, device, kilobytes * 1024);
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (int device : {0, 3}) {
+    const auto found = allowed<0>(device);
+    if (found.calls != 1 || found.bytes != most) {
+      fail("a kernel's limit is set " + std::to_string(found.calls) + " times, to " +
+           std::to_string(found.bytes) + " bytes");
+    }
+  }
+  if (!probe<0>(most + 16)) fail("a launch may ask for more than the device has");
+  if (allowed<0>(0).calls != 1) fail("the limit is set again");
+
+  if (probe<1>(dpw::gpu::kFreeShared)) fail("what every device has is refused");
+  if (allowed<1>(0).calls != 0) fail("what every device has is asked for");
+
+  host.refusals = 1;
+  if (!probe<2>(most)) fail("what CUDA says is not reported");
+  if (probe<2>(most)) fail("a failure is kept");
+  if (allowed<2>(0).calls != 2) fail("a failure is not tried again");
+  std::printf("launch: %ld launches, one limit for each kernel and device\n",
+              host.launches);
+  return 0;
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
   const std::string what = count > 1 ? arguments[1] : "";
   if (what == "plan") return plan();
+  if (what == "launch") return launches();
   if (count != 4 || (what != "block" && what != "conv")) {
-    std::fprintf(stderr, "usage: cuda_host block|conv COUNT SEED, or cuda_host plan\n");
+    std::fprintf(stderr, "usage: cuda_host block|conv COUNT SEED, or plan, or launch\n");
     return 2;
   }
   Random random(static_cast<unsigned>(std::atoi(arguments[3])));

@@ -2,16 +2,14 @@
 
     python -m tests.ops.fuzz_kernels --cases 60000 --seed 0
 
-Compiles `hyperseg_tf/ops/kernels/fuzz.cc` with the kernels, with the flags of the
+Compiles `hyperseg_tf/ops/kernels/fuzz/main.cc` with the kernels, with the flags of the
 library but for the optimisation, into the cache folder of the library, and runs all
 cases once per instruction set. A case depends on the seed and its number alone:
 `--only N` repeats one of them.
 """
 
 import argparse
-import hashlib
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -19,9 +17,8 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from hyperseg_tf.ops import build
+from hyperseg_tf.ops import cache, compiler
 
-UNITS = ("fuzz.cc", "dispatch.cc", "shapes.cc")
 SANITIZERS = (
     # -g1 names the lines of a report, at half the time of -g.
     *("-O1", "-g1", "-fno-omit-frame-pointer"),
@@ -74,11 +71,7 @@ def main(arguments=None) -> int:
 
 def sets() -> list[str]:
     """The instruction sets that are compiled here."""
-    return ["portable", *(build._X86 if x86() else ())]
-
-
-def x86() -> bool:
-    return platform.machine() in ("x86_64", "AMD64")
+    return ["portable", *(compiler.X86 if compiler.x86() else ())]
 
 
 def run(binary, isa, options):
@@ -103,34 +96,27 @@ def again(stderr, isa, args) -> str:
 def compiled(asked, plain=False, jobs=None) -> Path:
     """The fuzzer of these sources, from the cache or compiled now."""
     # The portable set alone takes a third of the time.
-    all_sets = any(isa in build._X86 for isa in asked)
-    common = [*build._COMMON, "-Wall", "-Wextra"]
+    beside = compiler.X86 if any(isa in compiler.X86 for isa in asked) else {}
+    common = [*compiler.COMMON, "-Wall", "-Wextra"]
     if not plain:
         common += SANITIZERS  # its -O1 comes last and wins
-    compiler = build.compiler_path()
-    units = [(unit, ["-DDPW_X86"] if all_sets else []) for unit in UNITS]
-    # Units for every processor come first; see build.py.
-    units.append(("cpu.cc", list(build._PORTABLE)))
-    if all_sets:
-        units += [("cpu.cc", [f"-DDPW_ISA={i}", *f]) for i, f in build._X86.items()]
-    digest = hashlib.sha256(repr((compiler, common, units)).encode())
-    headers = [h for h in build.SOURCES.glob("*.h") if not h.name.startswith("cuda")]
-    for source in sorted({*headers, *(build.SOURCES / unit for unit, _ in units)}):
-        digest.update(source.name.encode() + source.read_bytes())
-    folder = build.cache_folder()
-    binary = folder / f"fuzz-{digest.hexdigest()[:16]}"
+    cpp = compiler.path()
+    units = [("fuzz/main.cc", ()), *compiler.cpu_units(beside)]
+    rooms = (compiler.SOURCES / "fuzz").iterdir()
+    sources = sorted([*compiler.sources(gpu=False), *rooms])
+    folder = cache.folder()
+    binary = folder / f"fuzz-{cache.digest(sources, (cpp, common, units))}"
     if binary.exists():
         return binary
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fuzz-", dir=folder) as place:
         objects = [f"{place}/{i}.o" for i in range(len(units))]
         commands = [
-            [compiler, *common, *flags, "-c", str(build.SOURCES / unit), "-o", to]
+            compiler.command(cpp, (*common, *flags), unit, to)
             for (unit, flags), to in zip(units, objects, strict=True)
         ]
-        with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(build._run, commands))
-        build._run([compiler, *common, *objects, "-o", f"{place}/fuzz"])
+        compiler.run_together(commands, jobs)
+        compiler.run([cpp, *common, *objects, "-o", f"{place}/fuzz"])
         os.replace(f"{place}/fuzz", binary)
     for old in sorted(folder.glob("fuzz-*"), key=_age)[4:]:
         old.unlink(missing_ok=True)

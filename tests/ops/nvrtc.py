@@ -4,9 +4,9 @@ import ctypes
 import importlib.util
 from pathlib import Path
 
-from hyperseg_tf.ops import build
+from hyperseg_tf.ops.compiler import SOURCES
 
-# It has no headers of the system, and the launches of the host stay undefined.
+# It has no headers of the system.
 _HEADERS = {
     "cstdint": """#pragma once
 typedef short int16_t; typedef unsigned short uint16_t;
@@ -16,13 +16,8 @@ typedef long int64_t; typedef unsigned long uint64_t;
     "cstring": "#pragma once\nnamespace std { using ::memcpy; }\n",
     "string": "#pragma once\nnamespace std { class string; }\n",
 }
-_HOST = """#include <cuda_runtime.h>
-cudaError_t cudaGetDevice(int*);
-cudaError_t cudaDeviceGetAttribute(int*, cudaDeviceAttr, int);
-cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int);
-cudaError_t cudaGetLastError();
-const char* cudaGetErrorString(cudaError_t);
-"""
+# Those that define kernels; what launches them is for the host.
+_KERNELS = ("block.h", "conv.h", "conv_gradient.h", "generate.h")
 
 
 def folder() -> Path | None:
@@ -38,8 +33,7 @@ def folder() -> Path | None:
 def compile_kernels(instances: list[str], architecture: str) -> bytes:
     """Machine code of instances of the kernels; AssertionError with its messages."""
     library = ctypes.CDLL(str(folder() / "cuda_nvrtc/lib/libnvrtc.so.12"))
-    headers = sorted(h.name for h in build.SOURCES.glob("cuda_*.h"))
-    source = _HOST + "".join(f'#include "{header}"\n' for header in headers)
+    source = "".join(f'#include "cuda/{header}"\n' for header in _KERNELS)
     program, size = ctypes.c_void_p(), ctypes.c_size_t()
     contents, names = _strings(_HEADERS.values()), _strings(_HEADERS)
     status = library.nvrtcCreateProgram(
@@ -52,7 +46,7 @@ def compile_kernels(instances: list[str], architecture: str) -> bytes:
     include = folder() / "cuda_runtime/include"
     # All functions are the device's: it knows no others.
     options = [f"-arch={architecture}", "-std=c++17", "-default-device"]
-    options += [f"-I{build.SOURCES}", f"-I{include}"]
+    options += [f"-I{SOURCES}", f"-I{include}"]
     status = library.nvrtcCompileProgram(program, len(options), _strings(options))
     library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
     log = ctypes.create_string_buffer(size.value)

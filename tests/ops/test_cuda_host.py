@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hyperseg_tf.network.layout import decoder_layout
-from hyperseg_tf.ops import build, nvcc
+from hyperseg_tf.ops import build, cache, compiler, nvcc
 from hyperseg_tf.presets import get
 from tests.ops import nvrtc
 
@@ -32,7 +32,7 @@ needs_compiler = pytest.mark.skipif(
 )
 FLAGS = (
     *("-std=c++17", "-O1", "-g1", "-Wall", "-Wextra", "-Wno-psabi"),
-    *("-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+    *("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-pthread"),
 )
 
 
@@ -42,12 +42,13 @@ def cuda_host(tmp_path_factory):
     main = Path(__file__).with_name("cuda_host.cc")
     # The other files only serve to compare with; without sanitizers they compile fast.
     units = [(main, FLAGS)]
-    units += [(build.SOURCES / u, build._COMMON) for u in ("dispatch.cc", "shapes.cc")]
-    units.append((build.SOURCES / "cpu.cc", (*build._COMMON, *build._PORTABLE, "-O1")))
-    objects = []
-    for source, flags in units:
-        objects.append(folder / f"{source.stem}.o")
-        subprocess.run([COMPILER, *flags, "-c", source, "-o", objects[-1]], check=True)
+    for source, flags in compiler.cpu_units({}):
+        units.append((source, (*compiler.COMMON, *flags, "-O1")))
+    objects = [folder / f"{i}.o" for i in range(len(units))]
+    compiler.run_together(
+        compiler.command(COMPILER, flags, source, to)
+        for (source, flags), to in zip(units, objects, strict=True)
+    )
     binary = folder / "cuda_host"
     subprocess.run([COMPILER, *FLAGS, *objects, "-o", binary], check=True)
 
@@ -66,6 +67,11 @@ def cuda_host(tmp_path_factory):
 def test_host_build_equals_the_cpu_kernels(cuda_host, what, count):
     line = cuda_host(what, count, 1)
     assert line.startswith(f"{what}: {count} shapes, ")
+
+
+@needs_compiler
+def test_threads_on_levels_of_many_sizes_share_one_limit_of_shared_memory(cuda_host):
+    assert cuda_host("launch").startswith("launch: 3202 launches, one limit for each")
 
 
 @needs_compiler
@@ -110,7 +116,7 @@ def cuda():
 @pytest.fixture(scope="module")
 def cuda_object(cuda, tmp_path_factory):
     output = tmp_path_factory.mktemp("cuda") / "cuda.o"
-    command = build.nvcc_command(*cuda, COMPILER, output)
+    command = compiler.nvcc_command(*cuda, COMPILER, output)
     warnings = ("-Werror", "all-warnings", "-Xcompiler", "-Wall,-Wextra")
     done = subprocess.run([*command, *warnings], capture_output=True, text=True)
     assert done.returncode == 0 and not done.stderr, done.stderr
@@ -144,11 +150,11 @@ def test_cuda_12_compiles_the_same_kernels_for_sm_70(cuda_object):
 def test_the_library_with_gpu_kernels_loads_and_runs_without_a_gpu(
     cuda, cuda_object, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv(build.CACHE, str(tmp_path))
+    monkeypatch.setenv(cache.CACHE, str(tmp_path))
     monkeypatch.setattr(  # compiled above
-        build, "nvcc_command", lambda *arguments: ["cp", cuda_object, arguments[-1]]
+        compiler, "nvcc_command", lambda *arguments: ["cp", cuda_object, arguments[-1]]
     )
-    build.build(build._gpu_path(*cuda), cuda)
+    build.build(cache.gpu_library(*cuda), cuda)
     code = (
         "import tensorflow as tf\n"
         "from tensorflow.python.framework import kernels\n"
