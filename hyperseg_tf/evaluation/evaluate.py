@@ -61,11 +61,7 @@ class Evaluation:
     @property
     def miou(self) -> float:
         """Mean of `iou` over the counted classes; NaN if there is none."""
-        iou = self.iou[list(self.counted)]
-        if self.absent == "zero":
-            return float(np.nan_to_num(iou).mean())
-        iou = iou[~np.isnan(iou)]
-        return float(iou.mean()) if len(iou) else float("nan")
+        return metrics.mean_iou(self.matrix, self.absent, self.counted)
 
     @property
     def pixel_accuracy(self) -> float:
@@ -163,8 +159,7 @@ def evaluate(
             classes, or the data do not fit the protocol.
         ValueError: An argument is out of range.
     """
-    if absent not in metrics.ABSENT:
-        raise ValueError(f"absent must be one of {metrics.ABSENT}: got {absent!r}.")
+    metrics.check_absent(absent)
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1: got {batch_size}.")
     if isinstance(protocol, str):
