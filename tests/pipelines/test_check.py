@@ -141,9 +141,9 @@ def test_formats_that_do_not_fit_are_named(folder):
 
 def test_missing_files_are_named(folder):
     data = open_dataset(folder, "train")
-    data.pairs[0][0].unlink()
-    data.pairs[2][1].unlink()
-    data.pairs[2][1].mkdir()
+    data[0].image_source.unlink()
+    data[2].label_source.unlink()
+    data[2].label_source.mkdir()
     a, c = map(str, check(data))
     assert "images/a.png: every listed file can be read: No such file" in a
     assert "labels/c.png" in c and "Is a directory" in c
@@ -205,8 +205,8 @@ def test_masks_of_zero_and_255_are_not_taken_for_two_classes(folder):
 
 def test_require_names_the_first_and_counts_all(folder):
     data = open_dataset(folder, "train")
-    for image_file, _ in data.pairs:
-        image_file.write_bytes(b"")
+    for sample in data:
+        sample.image_source.write_bytes(b"")
     data = replace(data, findings=tuple(check(data)[:2]))
     with pytest.raises(UserError) as error:
         require(data)

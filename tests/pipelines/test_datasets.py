@@ -60,14 +60,15 @@ def segnet(tmp_path):
 
 def test_own_folder_lists_pairs_by_name_and_reads_their_values(own):
     data = open_dataset(own, "train")
-    assert [p.stem for p, _ in data.pairs] == ["a b", "c", "Ünï"]
-    assert all(i.stem == t.stem for i, t in data.pairs)
-    assert (data.encoding, data.split, data.classes) == ("index", "train", THREE)
+    assert [pair.name for pair in data] == ["a b", "c", "Ünï"]
+    assert all(p.image_source.stem == p.label_source.stem for p in data)
+    assert (data.split, data.classes) == ("train", THREE)
+    assert data.samples.encoding == "index"
     assert splits(own) == ("train", "val") and data.findings == ()
     sample = load_sample(data, 1)
     np.testing.assert_array_equal(sample["label"], (VALUES + 2) % 3)
     np.testing.assert_array_equal(
-        sample["image"], np.asarray(Image.open(data.pairs[1][0]))
+        sample["image"], np.asarray(Image.open(data[1].image_source))
     )
     assert sample["image"].dtype == sample["label"].dtype == np.uint8
 
@@ -90,19 +91,20 @@ def test_segnet_layout_has_camvids_classes_and_eleven_is_void(segnet):
     ],
 )
 def test_original_absolute_lists_are_read_by_their_last_two_parts(segnet, line):
-    before = open_dataset(segnet, "train").pairs
+    before = open_dataset(segnet, "train").samples
     text = "\ufeff" + "\n\n".join(line.format(n, n) for n in range(3)) + "\n"
     (segnet / "train.txt").write_text(text, encoding="utf-8")
     after = open_dataset(segnet, "train")
-    assert after.pairs == before and after.findings == ()
+    assert after.samples == before and after.findings == ()
 
 
 def test_list_lines_with_spaces_in_names_split_where_both_names_agree(segnet):
     (segnet / "train" / "0.png").rename(segnet / "train" / "my b.png")
     (segnet / "trainannot" / "0.png").rename(segnet / "trainannot" / "my b.png")
     (segnet / "train.txt").write_text("train/my b.png trainannot/my b.png\n")
-    (pair,) = open_dataset(segnet, "train").pairs
-    assert pair == (segnet / "train/my b.png", segnet / "trainannot/my b.png")
+    (pair,) = open_dataset(segnet, "train")
+    assert pair.image_source == segnet / "train/my b.png"
+    assert pair.label_source == segnet / "trainannot/my b.png"
 
 
 def test_malformed_and_repeated_list_lines_are_findings_with_numbers(segnet):
@@ -172,7 +174,7 @@ def test_colour_masks_are_looked_up_in_the_class_file(own, mode):
         picture = picture.convert("P", palette=Image.ADAPTIVE, colors=3)
     picture.save(own / "val/labels/z.png")
     data = open_dataset(own, "val", encoding="colour" if mode == "P" else None)
-    assert data.encoding == "colour"
+    assert data.samples.encoding == "colour"
     np.testing.assert_array_equal(load_sample(data, 0)["label"], VALUES)
 
 
@@ -209,7 +211,7 @@ def test_upper_case_extensions_jpegs_and_symlinked_folders_are_read(own, tmp_pat
     os.symlink(own / "val", own / "test")
     os.symlink(own, tmp_path / "link")
     data = open_dataset(tmp_path / "link", "test")
-    assert [p.name for p, _ in data.pairs] == ["Photo.JPG", "z.png"]
+    assert [pair.image_source.name for pair in data] == ["Photo.JPG", "z.png"]
     assert data.findings == () and splits(own) == ("train", "val", "test")
     expected = np.asarray(Image.open(own / "val/images/Photo.JPG"))
     np.testing.assert_array_equal(load_sample(data, 0)["image"], expected)
@@ -278,6 +280,6 @@ def test_hopeless_folders_are_one_error_that_says_what_to_do(own, segnet, tmp_pa
 def test_joined_splits_keep_order_and_refuse_to_mix_encodings(own):
     train, val = open_dataset(own, "train"), open_dataset(own, "val")
     both = join([train, val])
-    assert both.pairs == train.pairs + val.pairs and both.split == "train+val"
+    assert list(both) == [*train, *val] and both.split == "train+val"
     with pytest.raises(UserError, match="encoding"):
         join([train, open_dataset(own, "val", encoding="colour")])

@@ -186,14 +186,15 @@ def test_decoded_size_comes_from_the_headers(data):
 def test_colour_masks_stream_like_index_masks(data, tmp_path):
     (tmp_path / "val/images").mkdir(parents=True)
     (tmp_path / "val/labels").mkdir()
-    for image_file, label_file in data.pairs:
+    for pair in data:
+        image_file, label_file = pair.image_source, pair.label_source
         Image.open(image_file).save(tmp_path / "val/images" / image_file.name)
         Image.open(label_file).convert("RGB").save(
             tmp_path / "val/labels" / label_file.name
         )
     data.classes.write(tmp_path / "classes.csv")
     colour = open_dataset(tmp_path, "val")
-    assert colour.encoding == "colour"
+    assert colour.samples.encoding == "colour"
     options = {"batch_size": 2, "seed": 1}
     assert_same(
         collect(batches(data, TRAIN, **options), 4),
