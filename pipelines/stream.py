@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from hyperseg_tf.base.errors import UserError
+from pipelines.check import load_sample
 from pipelines.classes import UNKNOWN
 from pipelines.datasets import Dataset
 from pipelines.samples import Loader
@@ -201,12 +202,13 @@ def _cached_loader(dataset: Dataset) -> Loader:
         try:
             sample = load_once(tf.constant(i, tf.int64))
         except tf.errors.OpError as error:
+            # TensorFlow's message is a graph's; the check says it in words.
+            load_sample(dataset, i)
             broken = dataset[i]
-            reason = (error.message or "").strip().splitlines()[:1]
             raise UserError(
                 f"{broken.image_source} or {broken.label_source}: image and label can "
-                f"be decoded and fit: found {' '.join(reason)[:200]}; run `hyperseg-tf "
-                f"data check {dataset.directory}`."
+                f"be decoded in the stream, too: found {type(error).__name__} there "
+                "and nothing wrong outside; see that nothing else changes them."
             ) from error
         return {key: value.numpy() for key, value in sample.items()}
 

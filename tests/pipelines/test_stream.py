@@ -208,12 +208,15 @@ def test_a_label_that_breaks_after_the_check_stops_the_stream(data, tmp_path):
     data.classes.write(tmp_path / "classes.csv")
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(tmp_path / "val/images/x.png")
     label_file = tmp_path / "val/labels/x.png"
-    for wrong in (np.full((4, 4), 200, np.uint8), np.zeros((4, 5), np.uint8)):
+    for wrong, said in (
+        (np.full((4, 4), 200, np.uint8), r"x.png: .*200 \(16 pixels\)"),
+        (np.zeros((4, 5), np.uint8), "x.png: .*image 4x4, label 4x5"),
+    ):
         Image.fromarray(wrong).save(label_file)
         broken = open_dataset(tmp_path, "val")
-        with pytest.raises(tf.errors.InvalidArgumentError, match="data check"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="data check.*x.png"):
             collect(batches(broken, batch_size=1, count=1, cache=False))
-        with pytest.raises(UserError, match="x.png"):
+        with pytest.raises(UserError, match=said):
             batches(broken, batch_size=1, count=1, cache=True)
 
 
