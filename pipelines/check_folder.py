@@ -84,7 +84,8 @@ def check_folder(directory: str | Path, split: str | None = None) -> FolderRepor
 def _opening(dataset: Dataset, report: Report) -> str:
     encoding = dataset.samples.encoding
     masks = f", {encoding} masks" if encoding else ""
-    state = f"{len(report.findings)} findings" if report.findings else "all sound"
+    found = len(report.findings)
+    state = f"{found} finding{'s' * (found > 1)}" if found else "all sound"
     return f"{dataset.split}: {len(dataset)} pairs{masks}, {state}"
 
 
