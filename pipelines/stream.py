@@ -16,7 +16,6 @@ import tensorflow as tf
 
 from hyperseg_tf.base.errors import UserError
 from pipelines.check import load_sample
-from pipelines.classes import UNKNOWN
 from pipelines.datasets import Dataset
 from pipelines.samples import Loader
 from pipelines.transforms import Normalise, RandomFlip, Tensors, Transform
@@ -171,8 +170,9 @@ def _loader(dataset: Dataset) -> Loader:
         image, label = sample["image"], sample["label"]
         # `check` has seen to both; a file that changed since must not train as
         # another class.
+        # One more than a label: bytes wrap, so void is 0 and class N - 1 is N.
         known = tf.debugging.Assert(
-            tf.reduce_all(label != UNKNOWN),
+            tf.reduce_max(label + 1) <= len(dataset.classes),
             [
                 "label value outside the classes; run hyperseg-tf data check",
                 sources[position],

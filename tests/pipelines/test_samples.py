@@ -207,6 +207,17 @@ def test_labels_that_are_none_are_findings(memory, answer, said):
         load_sample(data, 0)
 
 
+@pytest.mark.parametrize("value", [3, 253, 254])
+def test_values_of_no_class_stop_the_stream_by_name(memory, value):
+    label = np.zeros((13, 17), np.uint8)
+    label[12, 16], label[0, 0] = value, 255
+    data = with_broken(memory, 0, labelled(label))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="polygons.json#00"):
+        collect(data, cache=False)
+    with pytest.raises(UserError, match=rf"polygons.json#00.*: {value} \(1 pixels\)"):
+        collect(data, cache=True)
+
+
 def test_sizes_that_differ_stop_the_stream_by_name(memory):
     data = with_broken(memory, 0, labelled(np.zeros((17, 13), np.uint8)))
     with pytest.raises(tf.errors.InvalidArgumentError, match="polygons.json#00"):
