@@ -1,7 +1,7 @@
 """Pictures of samples with their labels drawn over them, to look at."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +13,21 @@ from pipelines.check import load_sample
 from pipelines.datasets import Dataset
 
 
-def show(dataset: Dataset, out: str | Path, count: int = 8) -> Iterator[Path]:
+def show(
+    dataset: Dataset,
+    out: str | Path,
+    count: int = 8,
+    on_picture: Callable[[Path], object] | None = None,
+) -> list[Path]:
     """Write samples, evenly spread over the data set, with labels and a legend.
 
     Args:
         out: Folder of the PNGs, `<split>_<position>_<name>.png`; made if need be.
         count: How many samples; all where there are fewer.
+        on_picture: Called with the path of each picture once it is written.
 
-    Yields:
-        The path of each picture as soon as it is written.
+    Returns:
+        The paths of the pictures.
 
     Raises:
         UserError: `out` cannot be written to, or a sample breaks a rule of `check`.
@@ -38,6 +44,7 @@ def show(dataset: Dataset, out: str | Path, count: int = 8) -> Iterator[Path]:
             f"{out}: pictures are written to a folder: {error.strerror}; "
             "give another --out."
         ) from error
+    paths = []
     count = min(count, len(dataset))
     for i in np.linspace(0, len(dataset) - 1, count).round().astype(int):
         sample = load_sample(dataset, i)
@@ -46,4 +53,7 @@ def show(dataset: Dataset, out: str | Path, count: int = 8) -> Iterator[Path]:
         name = re.sub(r"[^\w.-]+", "_", dataset[i].name)
         path = out / f"{dataset.split}_{i:05d}_{name}.png"
         Image.fromarray(np.asarray(picture)).save(path)
-        yield path
+        paths.append(path)
+        if on_picture:
+            on_picture(path)
+    return paths

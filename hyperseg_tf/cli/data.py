@@ -92,6 +92,6 @@ def _show(args) -> int:
 
     if args.count < 1:
         raise UserError(f"--count is at least 1: got {args.count}.")
-    for path in show(open_dataset(args.directory, args.split), args.out, args.count):
-        print(path)
+    dataset = open_dataset(args.directory, args.split)
+    show(dataset, args.out, args.count, on_picture=print)
     return 0

@@ -117,8 +117,8 @@ def test_evaluation_scores_the_same_in_memory_as_in_files(memory, files):
 
 
 def test_samples_of_any_kind_can_be_shown(memory, files, tmp_path):
-    ours = list(show(memory, tmp_path / "ours", 3))
-    theirs = list(show(files, tmp_path / "theirs", 3))
+    ours = show(memory, tmp_path / "ours", 3)
+    theirs = show(files, tmp_path / "theirs", 3)
     assert [path.name for path in ours] == [
         "train_00000_00.png",
         "train_00003_03.png",
