@@ -8,6 +8,7 @@ file is grey: the pixels are the same bytes, only the header says palette.
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +20,8 @@ from pipelines.classes import ClassTable
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 DEPTH, COLOUR_TYPE, CRC = 24, 25, 29
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
+
+_FIRST_CALL = Lock()
 
 # A CRC is linear: changing the colour type from 3 (palette) to 0 (grey) changes
 # the header's CRC by these bits whatever the rest of the header says.
@@ -70,9 +73,15 @@ def decode_values(contents: tf.Tensor, encoding: str) -> tf.Tensor:
     )
 
 
-@lru_cache(maxsize=4)
 def lookup_table(classes: ClassTable, encoding: str) -> np.ndarray:
     """The uint8 table that `decode_label` looks file values up in; read-only."""
+    # Threads that meet nothing ready would each make their own, of up to 16 MiB.
+    with _FIRST_CALL:
+        return _lookup_table(classes, encoding)
+
+
+@lru_cache(maxsize=4)
+def _lookup_table(classes: ClassTable, encoding: str) -> np.ndarray:
     is_colour = encoding == "colour"
     table = classes.colour_table() if is_colour else classes.index_table()
     table.setflags(write=False)

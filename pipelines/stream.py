@@ -1,6 +1,6 @@
 """The endless, repeatable stream of samples that training reads.
 
-Sample number n of the stream belongs to pass n // N over the N pairs. Its pair
+Sample number n of the stream belongs to pass n // N over the N samples. Its position
 comes from a permutation that depends on (seed, pass) alone, its transforms draw
 from (seed, n) alone: a stream that starts at n is exactly the rest of the stream
 that starts at 0, whatever ran in parallel.
@@ -10,17 +10,15 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from os import fsencode
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
-from pipelines.classes import UNKNOWN
+from pipelines.check import load_sample
 from pipelines.datasets import Dataset
-from pipelines.decode import decode_image, decode_label, lookup_table
-from pipelines.transforms import Normalise, RandomFlip, Sample, Transform
+from pipelines.samples import Loader
+from pipelines.transforms import Normalise, RandomFlip, Tensors, Transform
 
 # Decoded sets up to this size are kept in memory unless the caller decides.
 CACHE_LIMIT_BYTES = 2**30
@@ -65,7 +63,7 @@ def batches(
 
     Raises:
         ValueError: an argument out of range.
-        UserError: a file cannot be decoded while the cache is filled, or images
+        UserError: a sample cannot be decoded while the cache is filled, or images
             differ in size in a batch of several and nothing makes them equal.
     """
     if batch_size < 1 or start < 0 or (count is not None and count < 0):
@@ -75,7 +73,7 @@ def batches(
         )
     if not len(dataset):
         raise ValueError(
-            f"batches needs at least one pair: got none in {dataset.name}."
+            f"batches needs at least one sample: got none in {dataset.name}."
         )
     transforms = tuple(transforms)
     if not any(isinstance(transform, Normalise) for transform in transforms):
@@ -86,7 +84,7 @@ def batches(
         _require_one_size(dataset, batch_size)
     if cache is None:
         cache = decoded_bytes(dataset) <= CACHE_LIMIT_BYTES
-    load = _cached_loader(dataset) if cache else _file_loader(dataset)
+    load = _cached_loader(dataset) if cache else _loader(dataset)
     transform_key = _fold(seed, _TRANSFORMS)
 
     def make(number: tf.Tensor, position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -111,36 +109,30 @@ def batches(
 
 
 def decoded_bytes(dataset: Dataset) -> int:
-    """Bytes that all samples take as uint8, from the file headers alone.
+    """Bytes that all samples take as uint8, from the pictures' headers alone.
 
-    Files that cannot be read count as nothing: `check` reports them.
+    Pictures that cannot be read count as nothing: `check` reports them.
     """
-    return sum(4 * height * width for height, width in _image_sizes(dataset).values())
+    return sum(4 * size[0] * size[1] for size in _sizes(dataset) if size is not None)
 
 
-def _image_sizes(dataset: Dataset) -> dict[Path, tuple[int, int]]:
-    """(height, width) of every image whose header can be read."""
-    sizes = {}
-    for path, _ in dataset.pairs:
-        try:
-            with Image.open(path) as header:
-                sizes[path] = (header.height, header.width)
-        except (OSError, ValueError, SyntaxError):
-            continue
-    return sizes
+def _sizes(dataset: Dataset) -> list[tuple[int, int] | None]:
+    return [sample.size() for sample in dataset.samples]
 
 
 def _require_one_size(dataset: Dataset, batch_size: int) -> None:
     """Say before the first batch what tf.data would say, without names, later."""
-    first: dict[tuple[int, int], Path] = {}
-    for path, size in _image_sizes(dataset).items():
-        first.setdefault(size, path)
+    first: dict[tuple[int, int] | None, int] = {}
+    for i, size in enumerate(_sizes(dataset)):
+        first.setdefault(size, i)
+    first.pop(None, None)
     if len(first) > 1:
         (one, a), (other, b) = list(first.items())[:2]
         raise UserError(
             f"a batch of {batch_size} needs samples of one size: found "
-            f"{one[0]}x{one[1]} ({a}) and {other[0]}x{other[1]} ({b}), height x width; "
-            "set the batch size to 1, or resize or crop the samples."
+            f"{one[0]}x{one[1]} ({dataset[a].image_source}) and {other[0]}x{other[1]} "
+            f"({dataset[b].image_source}), height x width; set the batch size to 1, or "
+            "resize or crop the samples."
         )
 
 
@@ -168,52 +160,55 @@ def _fold(seed: int, purpose: int) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(key, purpose)
 
 
-def _file_loader(dataset: Dataset):
-    """position -> sample, decoded from its files every time."""
-    images = tf.constant([fsencode(image) for image, _ in dataset.pairs])
-    labels = tf.constant([fsencode(label) for _, label in dataset.pairs])
-    table = tf.constant(lookup_table(dataset.classes, dataset.encoding))
+def _loader(dataset: Dataset) -> Loader:
+    """position -> sample, decoded every time, that fits or is an error."""
+    load = dataset.samples.loader()
+    sources = tf.constant([fsencode(sample.label_source) for sample in dataset.samples])
 
-    def load(position: tf.Tensor) -> Sample:
-        label_file = labels[position]
-        image = decode_image(tf.io.read_file(images[position]))
-        label = decode_label(tf.io.read_file(label_file), dataset.encoding, table)
+    def load_fitting(position: tf.Tensor) -> Tensors:
+        sample = load(position)
+        image, label = sample["image"], sample["label"]
         # `check` has seen to both; a file that changed since must not train as
         # another class.
+        # One more than a label: bytes wrap, so void is 0 and class N - 1 is N.
         known = tf.debugging.Assert(
-            tf.reduce_all(label != UNKNOWN),
-            ["label value outside the classes; run hyperseg-tf data check", label_file],
+            tf.reduce_max(label + 1) <= len(dataset.classes),
+            [
+                "label value outside the classes; run hyperseg-tf data check",
+                sources[position],
+            ],
         )
         same = tf.debugging.Assert(
             tf.reduce_all(tf.shape(image)[:2] == tf.shape(label)),
             [
                 "image and label of different size; run hyperseg-tf data check",
-                label_file,
+                sources[position],
             ],
         )
         with tf.control_dependencies([known, same]):
             return {"image": tf.identity(image), "label": tf.identity(label)}
 
-    return load
+    return load_fitting
 
 
-def _cached_loader(dataset: Dataset):
+def _cached_loader(dataset: Dataset) -> Loader:
     """position -> sample, a slice of one long vector of all decoded samples."""
     # Traced here, once: threads that meet an untraced function each trace it.
-    from_files = tf.function(_file_loader(dataset)).get_concrete_function(
+    load_once = tf.function(_loader(dataset)).get_concrete_function(
         tf.TensorSpec((), tf.int64)
     )
 
-    def decode(i: int) -> Sample:
+    def decode(i: int) -> Tensors:
         try:
-            sample = from_files(tf.constant(i, tf.int64))
+            sample = load_once(tf.constant(i, tf.int64))
         except tf.errors.OpError as error:
-            image, label = dataset.pairs[i]
-            reason = (error.message or "").strip().splitlines()[:1]
+            # TensorFlow's message is a graph's; the check says it in words.
+            load_sample(dataset, i)
+            broken = dataset[i]
             raise UserError(
-                f"{image} or {label}: image and label can be decoded and fit: found "
-                f"{' '.join(reason)[:200]}; run `hyperseg-tf data check "
-                f"{dataset.directory}`."
+                f"{broken.image_source} or {broken.label_source}: image and label can "
+                f"be decoded in the stream, too: found {type(error).__name__} there "
+                "and nothing wrong outside; see that nothing else changes them."
             ) from error
         return {key: value.numpy() for key, value in sample.items()}
 
@@ -227,7 +222,7 @@ def _cached_loader(dataset: Dataset):
         image_values = _join(sample.pop("image") for sample in samples)
         label_values = _join(sample.pop("label") for sample in samples)
 
-    def load(position: tf.Tensor) -> Sample:
+    def load(position: tf.Tensor) -> Tensors:
         size, begin = sizes[position], starts[position]
         length = size[0] * size[1]
         image = tf.slice(image_values, [3 * begin], [3 * length])

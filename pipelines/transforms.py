@@ -13,9 +13,10 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from hyperseg_tf.base.constants import IMAGENET_MEAN, IMAGENET_STD, VOID
+from hyperseg_tf.base import pixels
+from hyperseg_tf.base.constants import VOID
 
-Sample = dict[str, tf.Tensor]
+Tensors = dict[str, tf.Tensor]
 
 METHODS = ("bicubic", "bilinear")
 
@@ -23,7 +24,7 @@ METHODS = ("bicubic", "bilinear")
 class Transform(Protocol):
     """Image (H, W, 3), uint8 or float32 of 0..255, and label (H, W), uint8."""
 
-    def __call__(self, sample: Sample, seed: tf.Tensor) -> Sample: ...
+    def __call__(self, sample: Tensors, seed: tf.Tensor) -> Tensors: ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class RandomScale:
         _check_probability(self)
         _check_method(self)
 
-    def __call__(self, sample: Sample, seed: tf.Tensor) -> Sample:
+    def __call__(self, sample: Tensors, seed: tf.Tensor) -> Tensors:
         """Sample of size (round(H * factor), round(W * factor)), at least 1x1."""
         draws = tf.random.stateless_uniform((2,), seed)
         factor = self.minimum + draws[1] * (self.maximum - self.minimum)
@@ -78,7 +79,7 @@ class Resize:
         _check_size(self)
         _check_method(self)
 
-    def __call__(self, sample: Sample, seed: tf.Tensor) -> Sample:
+    def __call__(self, sample: Tensors, seed: tf.Tensor) -> Tensors:
         """Sample of size (height, width); `seed` is not used."""
         size = (self.height, self.width)
         image = _resize_image(sample["image"], size, self.method)
@@ -102,7 +103,7 @@ class RandomCrop:
     def __post_init__(self):
         _check_size(self)
 
-    def __call__(self, sample: Sample, seed: tf.Tensor) -> Sample:
+    def __call__(self, sample: Tensors, seed: tf.Tensor) -> Tensors:
         """Sample of size (height, width)."""
         window = tf.constant((self.height, self.width))
         size = tf.shape(sample["image"])[:2]
@@ -133,7 +134,7 @@ class PadTo:
     def __post_init__(self):
         _check_size(self)
 
-    def __call__(self, sample: Sample, seed: tf.Tensor) -> Sample:
+    def __call__(self, sample: Tensors, seed: tf.Tensor) -> Tensors:
         """Sample of size (max(H, height), max(W, width)); `seed` is not used."""
         size = tf.shape(sample["image"])[:2]
         after = tf.maximum((self.height, self.width) - size, 0)
@@ -149,7 +150,7 @@ class RandomFlip:
     def __post_init__(self):
         _check_probability(self)
 
-    def __call__(self, sample: Sample, seed: tf.Tensor) -> Sample:
+    def __call__(self, sample: Tensors, seed: tf.Tensor) -> Tensors:
         """Sample of the same size."""
         flip = tf.random.stateless_uniform((), seed) < self.p
         return {k: tf.where(flip, tf.reverse(v, [1]), v) for k, v in sample.items()}
@@ -164,7 +165,7 @@ class VoidToClass:
 
     index: int
 
-    def __call__(self, sample: Sample, seed: tf.Tensor) -> Sample:
+    def __call__(self, sample: Tensors, seed: tf.Tensor) -> Tensors:
         """Sample of the same size; label `index` where it was 255."""
         label = sample["label"]
         index = tf.constant(self.index, label.dtype)
@@ -175,12 +176,10 @@ class VoidToClass:
 class Normalise:
     """(image / 255 - mean) / deviation of ImageNet, per channel, as float32."""
 
-    def __call__(self, sample: Sample, seed: tf.Tensor) -> Sample:
+    def __call__(self, sample: Tensors, seed: tf.Tensor) -> Tensors:
         """Sample of the same size; `seed` is not used."""
-        mean = 255.0 * tf.constant(IMAGENET_MEAN)
-        scale = 1.0 / (255.0 * tf.constant(IMAGENET_STD))
-        image = (tf.cast(sample["image"], tf.float32) - mean) * scale
-        return {**sample, "image": image}
+        image = tf.cast(sample["image"], tf.float32)
+        return {**sample, "image": pixels.normalise(image)}
 
 
 def _resize_image(image: tf.Tensor, size, method: str) -> tf.Tensor:
@@ -209,11 +208,11 @@ def _nearest(old, new) -> tf.Tensor:
     return (2 * tf.range(new) + 1) * old // (2 * new)
 
 
-def _pad(sample: Sample, before, after, height, width) -> Sample:
+def _pad(sample: Tensors, before, after, height, width) -> Tensors:
     """Mean colour around the image, VOID around the label."""
     paddings = tf.stack([before, after], axis=1)
     image, label = sample["image"], sample["label"]
-    fill = 255.0 * tf.constant(IMAGENET_MEAN)
+    fill = tf.constant(pixels.MEAN)
     if image.dtype.is_integer:
         fill = tf.round(fill)
     size = tf.shape(label)
@@ -229,7 +228,7 @@ def _plus_channels(paddings: tf.Tensor) -> tf.Tensor:
     return tf.concat([paddings, [[0, 0]]], axis=0)
 
 
-def _with_size(sample: Sample, height, width) -> Sample:
+def _with_size(sample: Tensors, height, width) -> Tensors:
     image = tf.ensure_shape(sample["image"], (height, width, 3))
     label = tf.ensure_shape(sample["label"], (height, width))
     return {**sample, "image": image, "label": label}

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from hyperseg_tf.base.constants import SPLITS
 from hyperseg_tf.cli.size import size
-
-if TYPE_CHECKING:
-    from pipelines import Dataset
-    from pipelines.check import Report
-
-SPLITS = ("train", "val", "test")
 
 
 def add(commands) -> None:
@@ -78,101 +71,27 @@ def _scenes(args) -> int:
 
 
 def _check(args) -> int:
-    from hyperseg_tf.base.errors import UserError
-    from pipelines import open_dataset, splits
-    from pipelines.check import inspect
+    from pipelines import check_folder
 
-    # Training reads these two, so their absence is a finding, too.
-    present = splits(args.directory)
-    wanted = (
-        (args.split,)
-        if args.split
-        else tuple(
-            split for split in SPLITS if split in ("train", "val") or split in present
-        )
-    )
-    lines: list[str] = []
-    reports: list[tuple[Dataset, Report]] = []
-    for split in wanted:
-        try:
-            dataset = open_dataset(args.directory, split)
-        except UserError as error:
-            lines.append(" ".join(str(error).split()))
-        else:
-            report = inspect(dataset)
-            reports.append((dataset, report))
-            lines += [str(finding) for finding in report.findings]
-    # What is wrong with the folder or its class file is wrong for every split.
-    lines = list(dict.fromkeys(lines))
-    if lines:
-        print("\n".join(lines))
-        files = sum(len(dataset) for dataset, _ in reports)
+    report = check_folder(args.directory, args.split)
+    if report.findings:
+        print("\n".join(report.findings))
+        found = len(report.findings)
         print(
-            f"{len(lines)} finding{'s' * (len(lines) > 1)}; {files} pairs looked at",
+            f"{found} finding{'s' * (found > 1)}; {report.num_samples} pairs looked at",
             file=sys.stderr,
         )
         return 2
-    print(_summary(reports))
+    print(report.summary())
     return 0
 
 
-def _summary(reports: list[tuple[Dataset, Report]]) -> str:
-    """Pairs per split and the share of every class among the labelled pixels."""
-    classes = reports[0][0].classes
-    width = max(len("class"), *(len(name) for name in classes.names))
-    lines = [
-        f"{dataset.split}: {len(dataset)} pairs, {dataset.encoding} masks, all sound"
-        for dataset, _ in reports
-    ]
-    heads = "".join(f"{dataset.split:>10}" for dataset, _ in reports)
-    lines += ["", f"{'index':>5}  {'class':<{width}}{heads}"]
-    for index, name in enumerate(classes.names):
-        shares = "".join(
-            _share(report.class_pixels[index], report.class_pixels.sum())
-            for _, report in reports
-        )
-        lines.append(f"{index:>5}  {name:<{width}}{shares}")
-    voids = "".join(
-        _share(report.void_pixels, report.void_pixels + report.class_pixels.sum())
-        for _, report in reports
-    )
-    lines += [
-        f"{'':>5}  {'(void)':<{width}}{voids}",
-        "Shares of classes are of the labelled pixels, that of void is of all.",
-    ]
-    return "\n".join(lines)
-
-
-def _share(pixels: int, total: int) -> str:
-    return f"{'absent' if not pixels else f'{100 * pixels / total:.3f} %':>10}"
-
-
 def _show(args) -> int:
-    import numpy as np
-    from PIL import Image
-
-    from hyperseg_tf import visualise
     from hyperseg_tf.base.errors import UserError
-    from pipelines import load_sample, open_dataset
+    from pipelines import open_dataset, show
 
     if args.count < 1:
         raise UserError(f"--count is at least 1: got {args.count}.")
     dataset = open_dataset(args.directory, args.split)
-    classes = dataset.classes
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{args.out}: pictures are written to a folder: {error.strerror}; "
-            "give another --out."
-        ) from error
-    count = min(args.count, len(dataset))
-    for i in np.linspace(0, len(dataset) - 1, count).round().astype(int):
-        sample = load_sample(dataset, i)
-        picture = visualise.overlay(sample["image"], sample["label"], classes.colours)
-        picture = visualise.with_legend(picture, classes.names, classes.colours)
-        stem = re.sub(r"[^\w.-]+", "_", dataset.pairs[i][0].stem)
-        path = args.out / f"{args.split}_{i:05d}_{stem}.png"
-        Image.fromarray(np.asarray(picture)).save(path)
-        print(path)
+    show(dataset, args.out, args.count, on_picture=print)
     return 0

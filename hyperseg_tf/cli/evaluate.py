@@ -3,10 +3,9 @@
 import argparse
 from pathlib import Path
 
+from hyperseg_tf.base.constants import ABSENT, SPLITS
 from hyperseg_tf.cli.size import size
 from hyperseg_tf.protocols import PROTOCOLS
-
-ABSENT = ("skip", "zero")
 
 
 def add(commands) -> None:
@@ -29,7 +28,7 @@ def add(commands) -> None:
     )
     parser.add_argument(
         "--split",
-        choices=("train", "val", "test"),
+        choices=SPLITS,
         default="val",
         help="part of the data (default: %(default)s)",
     )

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,9 +18,7 @@ from hyperseg_tf.base.versions import versions
 from hyperseg_tf.evaluation import metrics
 from hyperseg_tf.inference.segmenter import Segmenter, class_names, open_model
 from hyperseg_tf.protocols import Protocol
-
-if TYPE_CHECKING:
-    from pipelines import Dataset
+from pipelines import Dataset, load_sample, open_dataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +59,7 @@ class Evaluation:
     @property
     def miou(self) -> float:
         """Mean of `iou` over the counted classes; NaN if there is none."""
-        iou = self.iou[list(self.counted)]
-        if self.absent == "zero":
-            return float(np.nan_to_num(iou).mean())
-        iou = iou[~np.isnan(iou)]
-        return float(iou.mean()) if len(iou) else float("nan")
+        return metrics.mean_iou(self.matrix, self.absent, self.counted)
 
     @property
     def pixel_accuracy(self) -> float:
@@ -136,7 +130,7 @@ class Evaluation:
 
 def evaluate(
     model: keras.Model | str | Path,
-    data: "Dataset | str | Path",
+    data: Dataset | str | Path,
     protocol: str | Protocol = "own-folder",
     *,
     split: str | None = None,
@@ -163,8 +157,7 @@ def evaluate(
             classes, or the data do not fit the protocol.
         ValueError: An argument is out of range.
     """
-    if absent not in metrics.ABSENT:
-        raise ValueError(f"absent must be one of {metrics.ABSENT}: got {absent!r}.")
+    metrics.check_absent(absent)
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1: got {batch_size}.")
     if isinstance(protocol, str):
@@ -200,7 +193,7 @@ def evaluate(
     )
 
 
-def _open_data(data, split: str | None) -> "Dataset":
+def _open_data(data, split: str | None) -> Dataset:
     if not isinstance(data, str | Path):
         if split is not None and split != data.split:
             raise ValueError(
@@ -208,9 +201,6 @@ def _open_data(data, split: str | None) -> "Dataset":
                 "the other one."
             )
         return data
-    # The library needs no pipelines; a folder's name is a convenience.
-    from pipelines import open_dataset
-
     return open_dataset(data, split or "val")
 
 
@@ -242,17 +232,15 @@ def _model_classes(
 
 
 def _batches(
-    data: "Dataset", protocol: Protocol, batch_size: int
+    data: Dataset, protocol: Protocol, batch_size: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Consecutive samples of one size, together."""
-    from pipelines import load_sample
-
     images: list[np.ndarray] = []
     labels: list[np.ndarray] = []
     for i in range(len(data)):
         sample = load_sample(data, i)
         image = sample["image"]
-        label = protocol.label(sample["label"], str(data.pairs[i][1]))
+        label = protocol.label(sample["label"], str(data[i].label_source))
         if images and (len(images) == batch_size or image.shape != images[0].shape):
             yield np.stack(images), np.stack(labels)
             images, labels = [], []

@@ -4,13 +4,13 @@ The confusion matrix is the only state: scores of a data set follow from the cou
 over all of its pixels, never from a mean over batches or images.
 """
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 from keras import ops
 
-from hyperseg_tf.base.constants import VOID
-
-ABSENT = ("skip", "zero")
+from hyperseg_tf.base.constants import ABSENT, VOID
 
 
 def iou_per_class(matrix: np.ndarray) -> np.ndarray:
@@ -28,19 +28,24 @@ def iou_per_class(matrix: np.ndarray) -> np.ndarray:
     return np.divide(hits, union, out=np.full(len(matrix), np.nan), where=union > 0)
 
 
-def mean_iou(matrix: np.ndarray, absent: str = "skip") -> float:
+def mean_iou(
+    matrix: np.ndarray, absent: str = "skip", counted: Sequence[int] | None = None
+) -> float:
     """Return the mean of `iou_per_class`.
 
     Args:
         matrix: (classes, classes) counts, rows are labels, columns predictions.
         absent: "skip" leaves classes that never occur out of the mean, "zero"
             counts them as 0, as the authors' test script does.
+        counted: Indices of the classes that the mean is over; None for all.
 
     Returns:
         A number in 0..1; NaN if "skip" leaves nothing.
     """
-    _check_absent(absent)
+    check_absent(absent)
     iou = iou_per_class(matrix)
+    if counted is not None:
+        iou = iou[list(counted)]
     if absent == "zero":
         return float(np.nan_to_num(iou).mean())
     iou = iou[~np.isnan(iou)]
@@ -101,40 +106,7 @@ class ConfusionMatrix(keras.metrics.Metric):
         }
 
 
-@keras.saving.register_keras_serializable("hyperseg_tf")
-class MeanIoU(ConfusionMatrix):
-    """Mean intersection over union of everything seen since the last reset.
-
-    Args:
-        num_classes: Number of classes, at least 1.
-        void: Label value of the pixels to ignore.
-        absent: "skip" leaves classes in neither label nor prediction out of the
-            mean, "zero" counts them as 0.
-
-    Shapes:
-        labels, predictions: as in `ConfusionMatrix`.
-        result: scalar float32 in 0..1; 0 before the first pixel.
-    """
-
-    def __init__(self, num_classes, void=VOID, absent="skip", name="miou", dtype=None):
-        _check_absent(absent)
-        super().__init__(num_classes, void=void, name=name, dtype=dtype)
-        self.absent = absent
-
-    def result(self):
-        matrix = ops.convert_to_tensor(self.matrix)
-        hits = ops.diagonal(matrix)
-        union = ops.sum(matrix, axis=0) + ops.sum(matrix, axis=1) - hits
-        iou = ops.cast(hits, "float32") / ops.cast(ops.maximum(union, 1), "float32")
-        if self.absent == "zero":
-            return ops.mean(iou)
-        present = ops.sum(ops.cast(union > 0, "float32"))
-        return ops.sum(iou) / ops.maximum(present, 1.0)
-
-    def get_config(self):
-        return {**super().get_config(), "absent": self.absent}
-
-
-def _check_absent(absent: str) -> None:
+def check_absent(absent: str) -> None:
+    """Raise `ValueError` unless there is such a rule for absent classes."""
     if absent not in ABSENT:
         raise ValueError(f"absent must be one of {ABSENT}: got {absent!r}.")

@@ -402,7 +402,7 @@ def _overlays(
     if count < 1:
         return None
     chosen = np.linspace(0, len(dataset) - 1, count).round().astype(int)
-    shown = replace(dataset, pairs=tuple(dataset.pairs[i] for i in chosen))
+    shown = dataset.subset(chosen)
     batches = _evaluation_batches(replace(recipe, evaluate_batch_size=1), shown)
     samples = [(image[0].numpy(), label[0].numpy()) for image, label in batches]
     names, colours = _classes(recipe, dataset)

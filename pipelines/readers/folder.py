@@ -7,10 +7,12 @@ composed form: a macOS archive writes the same umlaut in two ways.
 import unicodedata
 from pathlib import Path
 
+from hyperseg_tf.base.constants import SPLITS
 from hyperseg_tf.base.errors import UserError
 from pipelines.classes import ClassTable
-from pipelines.datasets import SPLITS, Dataset, Finding
-from pipelines.decode import sniff_encoding
+from pipelines.datasets import Dataset
+from pipelines.files import FilePairs
+from pipelines.samples import Finding
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 LABEL_SUFFIXES = (".png",)
@@ -70,8 +72,9 @@ def read(directory: Path, split: str, encoding: str | None) -> Dataset:
         directory=directory,
         split=split,
         classes=classes,
-        pairs=tuple((images[stem], labels[stem]) for stem in stems),
-        encoding=encoding or sniff_encoding(labels[stem] for stem in stems),
+        samples=FilePairs.of(
+            ((images[stem], labels[stem]) for stem in stems), classes, encoding
+        ),
         findings=tuple(findings),
     )
 

@@ -7,10 +7,12 @@ parts of those say where the file lies here.
 
 from pathlib import Path, PurePosixPath
 
+from hyperseg_tf.base.constants import SPLITS
 from hyperseg_tf.base.errors import UserError
 from pipelines.classes import CAMVID, ClassTable
-from pipelines.datasets import SPLITS, Dataset, Finding
-from pipelines.decode import sniff_encoding
+from pipelines.datasets import Dataset
+from pipelines.files import FilePairs
+from pipelines.samples import Finding
 
 LINE_RULE = "a list line is `train/x.png trainannot/x.png`"
 
@@ -79,13 +81,13 @@ def read(directory: Path, split: str, encoding: str | None) -> Dataset:
             f"write one line per pair, `{split}/x.png {split}annot/x.png`."
         )
     class_file = directory / "classes.csv"
+    classes = ClassTable.read(class_file) if class_file.exists() else CAMVID
     return Dataset(
         name=directory.resolve().name,
         directory=directory,
         split=split,
-        classes=ClassTable.read(class_file) if class_file.exists() else CAMVID,
-        pairs=tuple(pairs),
-        encoding=encoding or sniff_encoding(label for _, label in pairs),
+        classes=classes,
+        samples=FilePairs.of(pairs, classes, encoding),
         findings=tuple(findings),
     )
 

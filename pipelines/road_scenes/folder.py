@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
 
+from hyperseg_tf.base.atomic import atomic_folder
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
 from pipelines.classes import CAMVID, ClassTable
@@ -67,20 +67,14 @@ def write(
     if directory.exists() and not _is_empty(directory):
         _expect_same(directory, made)
         return False
-    partial = directory.parent / f".{directory.name}.{os.getpid()}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        _write_all(partial, made, progress)
-        if directory.exists():
-            directory.rmdir()
-        os.replace(partial, directory)
+        with atomic_folder(directory) as partial:
+            _write_all(partial, made, progress)
     except OSError as error:
         raise UserError(
             f"{directory}: the folder of the scenes must be writable: "
             f"{error.strerror or error}; choose another folder or make room."
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return True
 
 

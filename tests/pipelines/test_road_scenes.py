@@ -103,7 +103,7 @@ def test_the_reader_opens_what_write_wrote(tmp_path):
     assert calls == [(i, 5) for i in range(1, 6)]
     for split, count, first in (("train", 3, 0), ("val", 2, folder.SPLIT_STRIDE)):
         dataset = open_dataset(directory, split)
-        assert len(dataset.pairs) == count and dataset.encoding == "index"
+        assert len(dataset) == count and dataset.samples.encoding == "index"
         assert dataset.classes.names == CLASSES.names
         assert check(dataset) == []
         for i in range(count):

@@ -1,0 +1,224 @@
+"""Samples that are two files: an image, and a PNG of class values or colours.
+
+The training stream decodes them by TensorFlow's ops alone (`FilePairs.loader`); the
+rules of label files are tried in `FilePair.inspect_label`.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from os import fsencode
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from pipelines.classes import UNKNOWN, ClassTable
+from pipelines.decode import (
+    COLOUR_TYPE,
+    DEPTH,
+    GREY,
+    PALETTE,
+    RGB,
+    RGBA,
+    decode_image,
+    decode_label,
+    lookup_table,
+    sniff_encoding,
+)
+from pipelines.pictures import decode, open_header, unreadable
+from pipelines.samples import Finding, Loader, Sample, Samples, header_size
+
+
+@dataclass(frozen=True)
+class FilePair(Sample):
+    """An image file and its label file.
+
+    Args:
+        encoding: `index` (label values are class values, palettes are looked
+            through) or `colour` (label colours are class colours).
+    """
+
+    name: str
+    image_source: Path
+    label_source: Path
+    classes: ClassTable
+    encoding: str
+
+    def image_bytes(self) -> bytes:
+        """The image file as it is."""
+        return self.image_source.read_bytes()
+
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) from the header alone, without reading the file."""
+        return header_size(self.image_source)
+
+    def inspect_label(self) -> tuple[np.ndarray | None, list[Finding]]:
+        """Decode the label file and try the rules of such files."""
+        findings: list[Finding] = []
+        return self._label(findings), findings
+
+    def _label(self, findings: list[Finding]) -> np.ndarray | None:
+        path = self.label_source
+        try:
+            contents = path.read_bytes()
+        except OSError as error:
+            findings.append(unreadable(path, error))
+            return None
+        header = open_header(path, contents, ("PNG",), findings)
+        if header is None:
+            return None
+        colour_type = contents[COLOUR_TYPE]
+        kind = _compare_kind(path, contents[DEPTH], colour_type, self.encoding)
+        if kind is not None:
+            findings.append(kind)
+            return None
+        values = decode(path, self.encoding, contents, findings)
+        if values is None:
+            return None
+        label = lookup_table(self.classes, self.encoding)[values]
+        unknown = values[label == UNKNOWN]
+        if unknown.size:
+            findings.append(_unknown_values(path, unknown, self.classes, self.encoding))
+        elif self.encoding == "index" and colour_type == PALETTE:
+            findings += _compare_palette(path, header, values, self.classes)
+        return label
+
+
+@dataclass(frozen=True)
+class FilePairs(Samples):
+    """Pairs of files of one class table and one encoding, decoded in the graph."""
+
+    pairs: tuple[FilePair, ...]
+    classes: ClassTable
+    encoding: str
+
+    @classmethod
+    def of(
+        cls,
+        files: Iterable[tuple[Path, Path]],
+        classes: ClassTable,
+        encoding: str | None,
+    ) -> "FilePairs":
+        """Pairs of these (image file, label file), named after their images.
+
+        Args:
+            encoding: None looks at the first label.
+        """
+        files = list(files)
+        encoding = encoding or sniff_encoding(label for _, label in files)
+        stems = Counter(image.stem for image, _ in files)
+        return cls(
+            tuple(
+                FilePair(
+                    # Stems repeat where a list joins folders; paths do not.
+                    image.stem if stems[image.stem] == 1 else str(image),
+                    image,
+                    label,
+                    classes,
+                    encoding,
+                )
+                for image, label in files
+            ),
+            classes,
+            encoding,
+        )
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, i: int) -> FilePair:
+        return self.pairs[i]
+
+    def joined(self, *others: Samples) -> Samples:
+        """As of any samples; pairs of files become one sequence of pairs."""
+        joined = super().joined(*others)
+        for other in others:
+            if not isinstance(other, FilePairs) or other.classes != self.classes:
+                return joined
+        pairs = sum((other.pairs for other in others), self.pairs)
+        return FilePairs(pairs, self.classes, self.encoding)
+
+    def loader(self) -> Loader:
+        """A function of a position, of TensorFlow's ops only."""
+        images = tf.constant([fsencode(pair.image_source) for pair in self.pairs])
+        labels = tf.constant([fsencode(pair.label_source) for pair in self.pairs])
+        table = tf.constant(lookup_table(self.classes, self.encoding))
+
+        def load(position: tf.Tensor) -> dict[str, tf.Tensor]:
+            label = tf.io.read_file(labels[position])
+            return {
+                "image": decode_image(tf.io.read_file(images[position])),
+                "label": decode_label(label, self.encoding, table),
+            }
+
+        return load
+
+
+def _compare_kind(
+    path: Path, depth: int, colour_type: int, encoding: str
+) -> Finding | None:
+    """What an encoding cannot be read from, as a finding."""
+    is_index = encoding == "index"
+    fitting = (GREY, PALETTE) if is_index else (RGB, RGBA, PALETTE)
+    if depth != 16 and colour_type in fitting:
+        return None
+    kinds = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with alpha", 6: "RGBA"}
+    expected = "grey or palette" if is_index else "RGB, RGBA or palette"
+    return Finding(
+        path,
+        f"labels of this split are {encoding} masks: 8-bit {expected} PNGs",
+        f"{kinds.get(colour_type, 'unknown')}, {depth} bits",
+        "save all labels of a split in the same way",
+    )
+
+
+def _unknown_values(
+    path: Path, unknown: np.ndarray, classes: ClassTable, encoding: str
+) -> Finding:
+    values, pixels = np.unique(unknown, return_counts=True)
+    order = np.argsort(-pixels, kind="stable")
+    names = [f"{_name(values[k], encoding)} ({pixels[k]} pixels)" for k in order[:5]]
+    more = f" and {len(order) - 5} more" if len(order) > 5 else ""
+    if encoding == "index":
+        low, high = min(classes.values), max(classes.values)
+        rule = f"label values are those of the {len(classes)} classes ({low}..{high})"
+    else:
+        rule = f"label colours are those of the {len(classes)} classes"
+    remedy = "correct the label or add a line to classes.csv"
+    if encoding == "colour" and (values % 0x10101 == 0).all():
+        remedy = "save class values as one grey channel, or use the classes' colours"
+    return Finding(path, f"{rule} or void", ", ".join(names) + more, remedy)
+
+
+def _name(value: int, encoding: str) -> str:
+    if encoding == "index":
+        return str(value)
+    return f"({value >> 16}, {value >> 8 & 255}, {value & 255})"
+
+
+def _compare_palette(
+    path: Path, header: Image.Image, values: np.ndarray, classes: ClassTable
+) -> list[Finding]:
+    """A palette may have any colours, but not those of *other* classes.
+
+    Tools that shrink PNGs turn colour masks into palettes in any order; read as
+    an index mask such a file would train the wrong classes in silence.
+    """
+    palette = header.getpalette("RGB") or []
+    of_colour = dict(zip(classes.colours, classes.names, strict=True))
+    of_value = dict(zip(classes.values, classes.names, strict=True))
+    for value in np.unique(values):
+        colour = tuple(palette[3 * value : 3 * value + 3])
+        name, shown = of_value.get(int(value), "void"), of_colour.get(colour)
+        if shown is not None and shown != name:
+            return [
+                Finding(
+                    path,
+                    "a palette does not show one class in the colour of another",
+                    f"value {value} is class {name}, its colour {colour} is {shown}",
+                    "save the mask as plain grey values, or as RGB colours",
+                )
+            ]
+    return []
