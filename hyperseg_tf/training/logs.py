@@ -75,7 +75,10 @@ class Measure(keras.callbacks.Callback):
 
 
 class EpochBar(keras.callbacks.Callback):
-    """A bar over the steps of an epoch, which goes when its `EpochLine` comes."""
+    """A bar over the steps of an epoch, which goes when its `EpochLine` comes.
+
+    It starts with the first step done, so that tracing does not count in its rate.
+    """
 
     def __init__(self, position: Position, num_epochs: int):
         super().__init__()
@@ -83,22 +86,23 @@ class EpochBar(keras.callbacks.Callback):
         self.num_epochs = num_epochs
 
     def on_epoch_begin(self, epoch, logs=None):
-        total = self.position.steps_per_epoch
-        self.bar = draw(
-            f"epoch {epoch + 1}/{self.num_epochs}",
-            total,
-            # A resumed epoch begins in its middle.
-            done=self.position.step % total,
-            disable=False,
-            leave=False,
-            unit="step",
-        )
+        self.title = f"epoch {epoch + 1}/{self.num_epochs}"
+        self.bar = None
 
     def on_train_batch_end(self, batch, logs=None):
-        self.bar.set_postfix_str(f"loss {logs['loss']:.4f}", refresh=False)
-        self.bar.update()
-        if not self.position.mid_epoch:
-            self.bar.set_postfix_str("validating")
+        ended = not self.position.mid_epoch
+        state = "validating" if ended else f"loss {logs['loss']:.4f}"
+        if self.bar is None:
+            total = self.position.steps_per_epoch
+            # A resumed epoch begins in its middle.
+            done = (self.position.step - 1) % total + 1
+            options = {"leave": False, "unit": "step", "postfix": state}
+            self.bar = draw(self.title, total, done, disable=False, **options)
+        else:
+            self.bar.set_postfix_str(state, refresh=False)
+            self.bar.update()
+        if ended:
+            self.bar.refresh()
 
     def on_epoch_end(self, epoch, logs=None):
         self.bar.close()

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from hyperseg_tf import presets
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import say
@@ -21,7 +22,15 @@ Build = Callable[[str, int, str | None], keras.Model]
 
 
 def build_hyperseg(preset: str, num_classes: int, weights: str | None) -> keras.Model:
-    """Build what a preset describes."""
+    """Build what a preset describes.
+
+    Raises:
+        UserError: There is none of that name, or the weights cannot be had.
+    """
+    try:
+        presets.get(preset)
+    except ValueError as error:
+        raise UserError(str(error)) from None
     return HyperSeg.from_preset(preset, num_classes=num_classes, weights=weights)
 
 

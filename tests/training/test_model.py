@@ -38,6 +38,11 @@ def test_weights_that_must_be_there_are_missed():
         build_model(recipe(weights="imagenet"), 3, offline)
 
 
+def test_preset_that_is_unknown_is_answered_with_the_known_ones():
+    with pytest.raises(UserError, match="'two_layers'.*hyperseg_s_camvid"):
+        build_model(recipe(), 3)
+
+
 @pytest.mark.parametrize("momentum, found", [(None, 0.8), (0.25, 0.25)])
 def test_norm_momentum_replaces_the_network_s(momentum, found):
     model, _ = build_model(recipe(norm_momentum=momentum), 3, build)
