@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -162,7 +162,14 @@ class Overlays(keras.callbacks.Callback):
     `picture` is the newest one, uint8 (H', W', 3).
     """
 
-    def __init__(self, folder: RunFolder, predict, samples, class_names, colours):
+    def __init__(
+        self,
+        folder: RunFolder,
+        predict: Callable[[Any], Any],
+        samples: Sequence[tuple[np.ndarray, np.ndarray]],
+        class_names: Sequence[str],
+        colours: Sequence[tuple[int, int, int]],
+    ):
         super().__init__()
         self.folder = folder
         self.predict = predict

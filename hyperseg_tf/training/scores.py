@@ -1,6 +1,6 @@
 """Callbacks that score the network after each epoch and keep the best one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -26,7 +26,13 @@ class Validation(keras.callbacks.Callback):
         class_names: One per class.
     """
 
-    def __init__(self, twin: keras.Model, batches, loss, class_names: Sequence[str]):
+    def __init__(
+        self,
+        twin: keras.Model,
+        batches: Iterable[tuple[Any, Any]],
+        loss: Callable[[Any, Any], Any],
+        class_names: Sequence[str],
+    ):
         super().__init__()
         self.twin = twin
         self.batches = batches
