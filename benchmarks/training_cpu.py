@@ -170,7 +170,7 @@ def training(
     import keras
 
     from hyperseg_tf import HyperSeg
-    from hyperseg_tf.training import train as library
+    from hyperseg_tf.training.model import compile_model
     from recipes.camvid import camvid12_hyperseg_s
 
     keras.utils.set_random_seed(0)
@@ -178,7 +178,7 @@ def training(
     images, labels = batch(batch_size, height, width, model.preset.num_classes)
     decoder = _decoder(model, images)
     recipe = dataclasses.replace(camvid12_hyperseg_s(), batch_size=batch_size)
-    library._compile(model, recipe)
+    compile_model(model, recipe)
     model.make_train_function()
     data = iter(tf.data.Dataset.from_tensors((images, labels)).repeat())
     heads = [layer for layer in model.layers if layer.name.startswith("weights_")]

@@ -7,7 +7,8 @@ does not.
 import importlib
 
 from hyperseg_tf.base.errors import UserError
-from recipes.recipe import Recipe, replace_from_strings
+from recipes.recipe import Recipe
+from recipes.settings import replace_from_strings
 
 _MODULE = {
     "demo": "demo",

@@ -4,13 +4,48 @@ A field added here is written to run.json of every run and compared when a run i
 resumed; give it a default, so that older runs can still be told apart.
 """
 
-import types
-import typing
-from collections.abc import Iterable
-from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal, get_args
 
-from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.constants import SPLITS
+
+Decay = Literal["step", "epoch"]
+Loss = Literal["bootstrapped", "cross_entropy"]
+
+
+def _one_of(names: tuple[str, ...]) -> tuple[str, Callable[[Any], bool]]:
+    return f"be one of {', '.join(names)}", lambda value: value in names
+
+
+# Fields, what they must, and whether a value does; NaN never does.
+_RULES = (
+    (
+        "epochs batch_size evaluate_batch_size loss_k",
+        "be at least 1",
+        lambda value: value >= 1,
+    ),
+    ("learning_rate power epsilon", "be positive", lambda value: value > 0),
+    ("loss_threshold overlays", "be at least 0", lambda value: value >= 0),
+    (
+        "betas",
+        "be in 0..1, without 1",
+        lambda betas: all(0 <= beta < 1 for beta in betas),
+    ),
+    (
+        "norm_momentum",
+        "be in 0..1, without 1",
+        lambda momentum: momentum is None or 0 <= momentum < 1,
+    ),
+    ("decay", *_one_of(get_args(Decay))),
+    ("loss", *_one_of(get_args(Loss))),
+    ("evaluate_split", *_one_of(SPLITS)),
+    (
+        "train_splits",
+        f"be some of {', '.join(SPLITS)}",
+        lambda splits: splits and set(splits) <= set(SPLITS),
+    ),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +97,10 @@ class Recipe:
     batch_size: int
     learning_rate: float
     power: float
-    decay: Literal["step", "epoch"] = "step"
+    decay: Decay = "step"
     betas: tuple[float, float] = (0.5, 0.999)
     epsilon: float = 1e-8
-    loss: Literal["bootstrapped", "cross_entropy"] = "bootstrapped"
+    loss: Loss = "bootstrapped"
     loss_k: int = 4096
     loss_threshold: float = 0.3
     norm_momentum: float | None = None
@@ -79,28 +114,17 @@ class Recipe:
     overlays: int = 4
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "evaluate_batch_size", "loss_k"):
-            if getattr(self, name) < 1:
-                raise ValueError(
-                    f"{name} must be at least 1: got {getattr(self, name)}."
-                )
-        if self.norm_momentum is not None and not 0 <= self.norm_momentum < 1:
-            raise ValueError(
-                f"norm_momentum must be in 0..1, without 1: got {self.norm_momentum}."
-            )
+        for names, rule, holds in _RULES:
+            for name in names.split():
+                value = getattr(self, name)
+                if not holds(value):
+                    raise ValueError(f"{name} must {rule}: got {value!r}.")
         if self.samples_per_epoch < self.batch_size:
             raise ValueError(
                 "an epoch must hold one batch: got "
                 f"samples_per_epoch={self.samples_per_epoch} and "
                 f"batch_size={self.batch_size}; raise one or lower the other."
             )
-        for name in ("decay", "loss"):
-            choices = typing.get_args(typing.get_type_hints(type(self))[name])
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(choices)}: got "
-                    f"{getattr(self, name)!r}."
-                )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -112,42 +136,6 @@ class Recipe:
         return {f.name: _as_data(getattr(self, f.name)) for f in fields(self)}
 
 
-def replace_from_strings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
-    """Return the recipe with fields changed by `name=value` strings.
-
-    Numbers, yes/no, words and comma-separated tuples of these can be set; "none"
-    is None where the field allows it. Transforms are changed in the recipe itself.
-
-    Raises:
-        UserError: A string is not `name=value`, names no field that can be set, or
-            its value does not suit the field.
-    """
-    hints = typing.get_type_hints(type(recipe))
-    known = {name: hint for name, hint in hints.items() if _settable(hint)}
-    changes = {}
-    for setting in settings:
-        name, equals, text = setting.partition("=")
-        if not equals:
-            raise UserError(f"a setting is name=value: got {setting!r}.")
-        if name in hints and name not in known:
-            raise UserError(
-                f"transforms cannot be set by name=value: got {setting!r}; change "
-                "the recipe's function in recipes/ or pass a Recipe from Python."
-            )
-        if name not in known:
-            raise UserError(
-                f"a recipe has no field {name!r}; it has {', '.join(known)}."
-            )
-        try:
-            changes[name] = _parse(text, known[name])
-        except ValueError as error:
-            raise UserError(f"{name} is {error}: got {text!r}.") from None
-    try:
-        return replace(recipe, **changes)
-    except ValueError as error:
-        raise UserError(str(error)) from None
-
-
 def _as_data(value: Any) -> Any:
     if is_dataclass(value):
         own = {f.name: _as_data(getattr(value, f.name)) for f in fields(value)}
@@ -155,46 +143,3 @@ def _as_data(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return [_as_data(item) for item in value]
     return value
-
-
-def _settable(hint: Any) -> bool:
-    return hint is not Any and all(
-        _settable(arg)
-        for arg in typing.get_args(hint)
-        if typing.get_origin(hint) is tuple and arg is not Ellipsis
-    )
-
-
-def _parse(text: str, hint: Any) -> Any:
-    """Return `text` as a value of the type; ValueError says what was expected."""
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        if text in args:
-            return text
-        raise ValueError(f"one of {', '.join(args)}")
-    if origin in (types.UnionType, typing.Union):
-        if text.lower() == "none" and type(None) in args:
-            return None
-        return _parse(text, next(arg for arg in args if arg is not type(None)))
-    if origin is tuple:
-        items = text.split(",")
-        if args[-1] is not Ellipsis and len(items) != len(args):
-            raise ValueError(f"{len(args)} values with commas between")
-        return tuple(_parse(item.strip(), args[0]) for item in items)
-    if hint is bool:
-        values = {"yes": True, "true": True, "1": True}
-        values |= {"no": False, "false": False, "0": False}
-        if text.lower() not in values:
-            raise ValueError("yes or no")
-        return values[text.lower()]
-    if hint is int:
-        try:
-            return int(text)
-        except ValueError:
-            raise ValueError("a whole number") from None
-    if hint is float:
-        try:
-            return float(text)
-        except ValueError:
-            raise ValueError("a number") from None
-    return text

@@ -3,11 +3,11 @@
 import platform
 from importlib import metadata
 
+from hyperseg_tf import __version__
+
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, this library and the packages below it."""
-    from hyperseg_tf import __version__
-
     found = {"hyperseg_tf": __version__, "python": platform.python_version()}
     for package in ("keras", "tensorflow", "numpy", "pillow"):
         try:

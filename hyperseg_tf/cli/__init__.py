@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from hyperseg_tf import __version__
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.progress import ending_bars
 from hyperseg_tf.cli import (
     benchmark,
     convert,
@@ -52,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if getattr(args, "tensorflow", True):
             import_tensorflow()
-        status = args.run(args)
+        with ending_bars():
+            status = args.run(args)
         sys.stdout.flush()
         return status
     except UserError as error:

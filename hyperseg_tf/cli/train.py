@@ -24,7 +24,8 @@ def add(commands) -> None:
         action="append",
         default=[],
         metavar="name=value",
-        help="change a field of the recipe; may be repeated",
+        help="change a field of the recipe, epochs=3, or of one of its transforms, "
+        "train.RandomCrop.height=512; may be repeated",
     )
     parser.add_argument(
         "--weights",

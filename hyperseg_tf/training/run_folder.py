@@ -11,9 +11,13 @@ import math
 import os
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from hyperseg_tf.base.atomic import atomic_file
 from hyperseg_tf.base.errors import UserError
@@ -66,6 +70,73 @@ class RunFolder:
         """Event files."""
         return self.path / "tensorboard"
 
+    @property
+    def lock(self) -> Path:
+        """Held, by the operating system, while a process trains."""
+        return self.path / ".lock"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder, which is made if need be, against other trainings.
+
+        The lock of a killed run is gone with it. A new folder in which nothing was
+        written is removed again.
+
+        Raises:
+            UserError: Another training holds it, or it cannot be written.
+        """
+        lock = FileLock(self.lock, blocking=False)
+        made = not self.path.exists()
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
+        except Timeout:
+            raise UserError(
+                f"one training writes to a run at a time: {self.path} is in use; "
+                "wait for it or name another --out."
+            ) from None
+        except OSError as error:
+            raise UserError(
+                f"a run is a folder that can be written: {self.path}: "
+                f"{error.strerror}; name another --out or change its permissions."
+            ) from None
+        try:
+            yield
+        finally:
+            if made:
+                self._discard_if_unused()
+            lock.release()
+
+    def resumable(self, facts: dict[str, Any]) -> dict[str, Any] | None:
+        """Return run.json of the run to go on with, None if there is no state of it.
+
+        Args:
+            facts: Recipe and data as they are to be trained now.
+
+        Raises:
+            UserError: The folder holds another run, or files that are damaged.
+        """
+        old = self.read_facts()
+        if old is None:
+            for path in (self.best, self.latest, self.log):
+                if path.exists():
+                    raise UserError(
+                        f"a run has a run.json: {self.path} holds {path.name} without "
+                        "one; name another --out, or discard it with --fresh."
+                    )
+            return None
+        found = differences(old, facts)
+        if found:
+            raise UserError(
+                f"a run goes on with the recipe and data it started with: {self.path} "
+                f"has {'; '.join(found)}; name another --out, or discard that run with "
+                "--fresh."
+            )
+        if not self.latest.exists():
+            return None
+        check_model_file(self.latest)
+        return old
+
     def read_facts(self) -> dict[str, Any] | None:
         """Return run.json, or None where there is none.
 
@@ -117,6 +188,12 @@ class RunFolder:
         for name in (self.best, self.latest, self.facts, self.log, self.curve):
             for path in self.path.glob(f".{name.stem}.????????{name.suffix}"):
                 path.unlink(missing_ok=True)
+
+    def _discard_if_unused(self) -> None:
+        with suppress(OSError):  # somebody else wrote into it or removed it
+            if list(self.path.iterdir()) == [self.lock]:
+                self.lock.unlink()
+                self.path.rmdir()
 
 
 def save_model(model, path: Path) -> None:

@@ -12,7 +12,9 @@ from PIL import Image
 import hyperseg_tf
 from hyperseg_tf import cli
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.progress import bar
 from hyperseg_tf.cli.size import size
+from tests.terminal import terminal
 from tests.tiny_segmenter import NAMES, random_hyperseg, write_data
 
 ROOT = Path(__file__).parents[2]
@@ -93,6 +95,18 @@ def test_a_user_error_is_one_line_and_status_2(monkeypatch, capsys):
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err == "hyperseg-tf: error: the rule: what came; the way out.\n"
+
+
+def test_an_error_is_not_printed_behind_a_half_drawn_bar(monkeypatch):
+    def run(args):
+        bar("predicting")(3, 9)
+        raise UserError("no picture.")
+
+    with terminal() as shown:
+        assert _command(monkeypatch, run) == 2
+    first, *rest = shown.lines
+    assert first.startswith("predicting:") and "3/9" in first
+    assert rest == ["hyperseg-tf: error: no picture.", ""]
 
 
 def test_a_file_that_cannot_be_written_is_one_line_and_status_2(

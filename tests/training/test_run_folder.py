@@ -1,5 +1,11 @@
+import errno
 import math
+import os
+import subprocess
+import sys
+import time
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,6 +18,8 @@ from hyperseg_tf.training.run_folder import (
     differences,
     save_model,
 )
+
+ROOT = Path(__file__).parents[2]
 
 
 def model(units=2):
@@ -90,3 +98,104 @@ def test_only_what_changes_the_result_makes_another_run():
     assert differences(facts(), facts(epochs=4)) == ["epochs: 3, now 4"]
     # A field younger than the run.
     assert differences(facts(), facts(colour="new")) == []
+
+
+def hold(folder, before_the_end="sys.stdin.read()"):
+    """Lock a folder from another process; return the process once it does."""
+    code = f"""
+import sys
+from pathlib import Path
+from hyperseg_tf.training.run_folder import RunFolder
+with RunFolder(Path({str(folder.path)!r})).locked():
+    (Path({str(folder.path)!r}) / "notes.txt").touch()
+    print("locked", flush=True)
+    {before_the_end}
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout.readline() == "locked\n"
+    return process
+
+
+def test_folder_in_use_is_refused_at_once_until_its_process_is_killed(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with hold(folder) as process:
+        start = time.monotonic()
+        with pytest.raises(UserError, match="run is in use; wait.*--out") as caught:
+            with folder.locked():
+                pytest.fail("two trainings in one folder")
+        assert time.monotonic() - start < 1
+        assert "\n" not in str(caught.value)
+        process.kill()
+        process.wait()
+        with folder.locked():
+            assert folder.lock.exists()
+
+
+def test_lock_leaves_a_new_folder_only_if_something_was_written(tmp_path):
+    folder = RunFolder(tmp_path / "runs" / "a")
+    with pytest.raises(ZeroDivisionError), folder.locked():
+        assert folder.path.is_dir()
+        1 / 0  # noqa: B018
+    assert not folder.path.exists()
+    with folder.locked():
+        folder.write_facts({"a": 1})
+    assert folder.read_facts() == {"a": 1}
+    mine = RunFolder(tmp_path / "mine")
+    mine.path.mkdir()
+    with mine.locked():
+        pass
+    assert mine.path.is_dir()
+
+
+def test_folder_that_is_a_file_or_below_one_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(UserError, match="folder that can be written.*--out"):
+            with RunFolder(path).locked():
+                pytest.fail("locked a file")
+
+
+def test_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
+    def acquire(lock):
+        raise PermissionError(errno.EACCES, "Permission denied", lock.lock_file)
+
+    monkeypatch.setattr("filelock.FileLock.acquire", acquire)
+    with pytest.raises(UserError, match="run: Permission denied; .*permissions"):
+        with RunFolder(tmp_path / "run").locked():
+            pytest.fail("locked a folder of somebody else")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_read_only_folder_is_refused(tmp_path):
+    (tmp_path / "run").mkdir(mode=0o500)
+    with pytest.raises(UserError, match="folder that can be written"):
+        with RunFolder(tmp_path / "run").locked():
+            pytest.fail("locked a read-only folder")
+
+
+def test_run_goes_on_only_with_its_facts_and_a_state(tmp_path):
+    folder = RunFolder(tmp_path)
+    facts = {"recipe": {"epochs": 3}, "data": {"train_samples": 7}}
+    assert folder.resumable(facts) is None
+    folder.write_facts(facts | {"best": None})
+    assert folder.resumable(facts) is None  # killed before the first state
+    save_model(model(), folder.latest)
+    assert folder.resumable(facts) == facts | {"best": None}
+    with pytest.raises(UserError, match="epochs: 3, now 4.*--fresh"):
+        folder.resumable({**facts, "recipe": {"epochs": 4}})
+    folder.latest.write_bytes(b"half")
+    with pytest.raises(UserError, match="latest.keras is damaged"):
+        folder.resumable(facts)
+
+
+@pytest.mark.parametrize("name", ["model.keras", "latest.keras", "log.csv"])
+def test_folder_of_something_else_is_refused(name, tmp_path):
+    (tmp_path / name).touch()
+    with pytest.raises(UserError, match=f"holds {name} without one.*--fresh"):
+        RunFolder(tmp_path).resumable({})

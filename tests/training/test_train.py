@@ -14,7 +14,9 @@ import pytest
 import tensorflow as tf
 
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.versions import versions
 from hyperseg_tf.evaluation.metrics import iou_per_class, mean_iou
+from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.train import train
 from tests.training.tiny_run import build, recipe, write_data
 
@@ -48,7 +50,7 @@ class Stop:
     """A callback-like hook that sends Ctrl-C after the given optimizer step."""
 
     def __init__(self, monkeypatch, step):
-        from hyperseg_tf.training.callbacks import Position
+        from hyperseg_tf.training.state import Position
 
         original = Position.on_train_batch_end
 
@@ -77,6 +79,7 @@ def test_run_folder_is_complete(whole):
     facts = json.loads((out / "run.json").read_text())
     assert facts["recipe"] == recipe().as_data()
     assert facts["weights"] == "random"
+    assert facts["versions"] == versions()
     assert facts["best"] == {"epoch": result.best_epoch, "val_miou": result.best_miou}
 
 
@@ -211,7 +214,7 @@ class Explode:
 def test_loss_that_is_not_finite_stops_with_the_last_state_kept(
     data, tmp_path, monkeypatch
 ):
-    from hyperseg_tf.training.callbacks import Position
+    from hyperseg_tf.training.state import Position
 
     out = tmp_path / "run"
     original = Position.on_train_batch_end
@@ -247,13 +250,14 @@ def test_damaged_checkpoint_is_named(data, tmp_path):
 
 
 def test_two_trainings_never_share_a_folder(data, tmp_path):
-    import fcntl
-
-    (tmp_path / "run").mkdir()
-    with (tmp_path / "run" / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match="in use"):
-            train(recipe(), data, tmp_path / "run", _build_model=build)
+    # The second is refused before it reads the data, which can take minutes.
+    unsound = write_data(tmp_path / "data")
+    (unsound / "train" / "images" / "3.png").write_bytes(b"no picture")
+    out = tmp_path / "run"
+    with RunFolder(out).locked():
+        with pytest.raises(UserError, match="is in use; wait for it or name another"):
+            train(recipe(), unsound, out, _build_model=build)
+    train(recipe(epochs=1), data, out, _build_model=build)
 
 
 def test_source_of_the_weights_is_logged(data, tmp_path, capsys):
@@ -315,21 +319,25 @@ def test_command_prints_how_to_resume(data, tmp_path, monkeypatch, capsys):
     from hyperseg_tf.cli import train as command
 
     monkeypatch.setattr(recipes, "get", lambda name: recipe())
-    monkeypatch.setattr("hyperseg_tf.training.train._build_hyperseg", build)
+    monkeypatch.setattr("hyperseg_tf.training.model.build_hyperseg", build)
     parser = argparse.ArgumentParser()
     command.add(parser.add_subparsers())
     words = ["train", "tiny", "--data", str(data), "--out", str(tmp_path / "a run")]
-    words += ["--set", "epochs=2", "--weights", "none"]
+    words += ["--set", "epochs=2", "--set", "train.RandomCrop.height=11"]
+    words += ["--weights", "none"]
     args = parser.parse_args([*words, "--fresh"])
     with monkeypatch.context() as patch:
         Stop(patch, 3)
         assert args.run(args) == 130
     line = capsys.readouterr().err.splitlines()[-1]
-    assert f"--out '{tmp_path}/a run' --set epochs=2 --weights none" in line
-    assert "--fresh" not in line
+    assert f"--out '{tmp_path}/a run' --set epochs=2 --set train.RandomCrop" in line
+    assert ".height=11 --weights none" in line and "--fresh" not in line
     args = parser.parse_args(words)
     assert args.run(args) == 0
     assert "model.keras: mIoU" in capsys.readouterr().out
+    facts = json.loads((tmp_path / "a run" / "run.json").read_text())
+    crop = {"type": "RandomCrop", "height": 11, "width": 14}
+    assert facts["recipe"]["train"][1] == crop
 
 
 def test_tiny_run_is_what_these_tests_think(data):

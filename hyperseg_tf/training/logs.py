@@ -1,0 +1,216 @@
+"""Callbacks that tell how a run goes: on the terminal, in tables and in pictures."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+from PIL import Image
+
+from hyperseg_tf.base.atomic import atomic_file
+from hyperseg_tf.base.pixels import denormalise
+from hyperseg_tf.base.progress import draw, say
+from hyperseg_tf.training.curve import draw_curve
+from hyperseg_tf.training.run_folder import RunFolder
+from hyperseg_tf.training.state import Position
+from hyperseg_tf.visualise import overlay, with_legend
+
+
+class Announce(keras.callbacks.Callback):
+    """Say on stderr why nothing seems to happen before the first step is done."""
+
+    def __init__(self):
+        super().__init__()
+        self.start = None
+
+    def on_train_begin(self, logs=None):
+        if self.start is None:
+            self.start = time.perf_counter()
+            say("tracing the first step; this takes up to a minute ...")
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.start:
+            say(f"first step done after {time.perf_counter() - self.start:.0f} s")
+            self.start = 0
+
+
+class Measure(keras.callbacks.Callback):
+    """Add rate and speed to an epoch's logs.
+
+    Adds `lr` (of the last step), `images_per_s` (training alone, without the first
+    step, which traces) and `seconds` (all of the epoch, validation included).
+    """
+
+    def __init__(
+        self, position: Position, schedule: Callable[[int], Any], batch_size: int
+    ):
+        super().__init__()
+        self.position = position
+        self.schedule = schedule
+        self.batch_size = batch_size
+        self.traced = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch_start = self.train_start = self.train_end = time.perf_counter()
+        self.num_steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.train_end = time.perf_counter()
+        if self.traced:
+            self.num_steps += 1
+        else:
+            self.train_start = self.train_end
+            self.traced = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = self.train_end - self.train_start
+        images = self.num_steps * self.batch_size
+        logs["lr"] = float(ops.convert_to_numpy(self.schedule(self.position.step - 1)))
+        logs["images_per_s"] = images / seconds if seconds > 0 else math.nan
+        logs["seconds"] = time.perf_counter() - self.epoch_start
+
+
+class EpochBar(keras.callbacks.Callback):
+    """A bar over the steps of an epoch, which goes when its `EpochLine` comes.
+
+    It starts with the first step done, so that tracing does not count in its rate.
+    """
+
+    def __init__(self, position: Position, num_epochs: int):
+        super().__init__()
+        self.position = position
+        self.num_epochs = num_epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.title = f"epoch {epoch + 1}/{self.num_epochs}"
+        self.bar = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        ended = not self.position.mid_epoch
+        state = "validating" if ended else f"loss {logs['loss']:.4f}"
+        if self.bar is None:
+            total = self.position.steps_per_epoch
+            # A resumed epoch begins in its middle.
+            done = (self.position.step - 1) % total + 1
+            options = {"leave": False, "unit": "step", "postfix": state}
+            self.bar = draw(self.title, total, done, disable=False, **options)
+        else:
+            self.bar.set_postfix_str(state, refresh=False)
+            self.bar.update()
+        if ended:
+            self.bar.refresh()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.bar.close()
+
+
+class EpochLine(keras.callbacks.Callback):
+    """One line per epoch on stderr; beside a bar it tells the validation's scores."""
+
+    def __init__(self, num_epochs: int):
+        super().__init__()
+        self.num_epochs = num_epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        say(
+            f"epoch {epoch + 1}/{self.num_epochs}  loss {logs['loss']:.4f}  "
+            f"val_loss {logs['val_loss']:.4f}  val_miou {logs['val_miou']:.4f}  "
+            f"lr {logs['lr']:.2e}  {logs['images_per_s']:.1f} images/s  "
+            f"{logs['seconds']:.0f} s"
+        )
+
+
+class CsvLog(keras.callbacks.Callback):
+    """Write log.csv: one row per epoch, those after the resumed step dropped."""
+
+    def __init__(self, folder: RunFolder, position: Position):
+        super().__init__()
+        self.folder = folder
+        self.position = position
+        self.rows = [row for row in folder.read_log() if row["step"] <= position.step]
+
+    def on_epoch_end(self, epoch, logs=None):
+        row = {"epoch": epoch + 1, "step": self.position.step}
+        row |= {name: float(value) for name, value in logs.items()}
+        self.rows.append(row)
+        self.folder.write_log(self.rows)
+
+
+class Curve(keras.callbacks.Callback):
+    """Draw curve.png from the rows of the log."""
+
+    def __init__(self, log: CsvLog, folder: RunFolder):
+        super().__init__()
+        self.log = log
+        self.folder = folder
+
+    def on_epoch_end(self, epoch, logs=None):
+        draw_curve(self.log.rows, self.folder.curve)
+
+
+class Overlays(keras.callbacks.Callback):
+    """Draw a few fixed validation samples: image, label, prediction, legend.
+
+    Args:
+        predict: (1, H, W, 3) float32 normalised -> logits (1, H, W, classes).
+        samples: (image (H, W, 3) float32 normalised, label (H, W) uint8) each.
+
+    `picture` is the newest one, uint8 (H', W', 3).
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        predict: Callable[[Any], Any],
+        samples: Sequence[tuple[np.ndarray, np.ndarray]],
+        class_names: Sequence[str],
+        colours: Sequence[tuple[int, int, int]],
+    ):
+        super().__init__()
+        self.folder = folder
+        self.predict = predict
+        self.samples = samples
+        self.class_names = class_names
+        self.colours = colours
+        self.picture = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        rows = [self._row(image, label) for image, label in self.samples]
+        width = max(row.shape[1] for row in rows)
+        rows = [np.pad(r, ((0, 4), (0, width - r.shape[1]), (0, 0))) for r in rows]
+        picture = with_legend(np.concatenate(rows), self.class_names, self.colours)
+        with atomic_file(self.folder.overlays / f"epoch_{epoch + 1:04d}.png") as path:
+            Image.fromarray(picture).save(path)
+        self.picture = picture
+
+    def _row(self, image, label):
+        logits = ops.convert_to_numpy(self.predict(image[None]))[0]
+        shown = denormalise(image)
+        prediction = logits.argmax(-1).astype("uint8")
+        parts = [shown]
+        parts += [overlay(shown, x, self.colours) for x in (label, prediction)]
+        return np.concatenate(parts, axis=1)
+
+
+class TensorBoardLog(keras.callbacks.Callback):
+    """Write the logs of each epoch, and the overlays, for TensorBoard."""
+
+    def __init__(self, folder: RunFolder, overlays: Overlays | None):
+        super().__init__()
+        self.folder = folder
+        self.overlays = overlays
+        self.writer = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.writer is None:
+            self.writer = tf.summary.create_file_writer(str(self.folder.tensorboard))
+        with self.writer.as_default(step=epoch + 1):
+            for name, value in logs.items():
+                tf.summary.scalar(name, value)
+            if self.overlays is not None:
+                tf.summary.image("validation", self.overlays.picture[None])
+        self.writer.flush()

@@ -1,0 +1,124 @@
+"""The network of a run, as its recipe wants it: built, compiled and labelled."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from hyperseg_tf import presets
+from hyperseg_tf.base.constants import VOID
+from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.progress import say
+from hyperseg_tf.convert.metadata import after_training
+from hyperseg_tf.network.model import HyperSeg
+from hyperseg_tf.training.losses import BootstrappedCrossEntropy
+from hyperseg_tf.training.schedules import PolyDecay
+from hyperseg_tf.training.task import Task
+from recipes import Recipe
+
+# (preset, number of classes, weights) -> a network without optimizer.
+Build = Callable[[str, int, str | None], keras.Model]
+
+
+def build_hyperseg(preset: str, num_classes: int, weights: str | None) -> keras.Model:
+    """Build what a preset describes.
+
+    Raises:
+        UserError: There is none of that name, or the weights cannot be had.
+    """
+    try:
+        presets.get(preset)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return HyperSeg.from_preset(preset, num_classes=num_classes, weights=weights)
+
+
+def build_model(
+    recipe: Recipe, num_classes: int, build: Build | None = None
+) -> tuple[keras.Model, str]:
+    """Return the network and a word on where its weights are from.
+
+    Args:
+        build: Instead of `build_hyperseg`.
+
+    Raises:
+        UserError: The weights cannot be had, and the recipe names no others.
+    """
+    build = build or build_hyperseg
+    if recipe.weights != "imagenet-or-random":
+        model = build(recipe.preset, num_classes, recipe.weights)
+        source = recipe.weights or "random"
+    else:
+        try:
+            model, source = build(recipe.preset, num_classes, "imagenet"), "imagenet"
+        except (UserError, OSError) as error:
+            say(f"ImageNet weights cannot be had, STARTING FROM RANDOM ONES: {error}")
+            keras.utils.set_random_seed(recipe.seed)
+            model, source = build(recipe.preset, num_classes, None), "random"
+    _set_momentum(model, recipe.norm_momentum)
+    return model, source
+
+
+def compile_model(model: keras.Model, recipe: Recipe) -> None:
+    """Give the network its loss and its optimizer, which has its variables then."""
+    beta_1, beta_2 = recipe.betas
+    optimizer = keras.optimizers.Adam(
+        schedule(recipe), beta_1=beta_1, beta_2=beta_2, epsilon=recipe.epsilon
+    )
+    # XLA is slow at ordinary convolutions on a CPU and fails under a strategy; the
+    # layers that gain from it compile themselves.
+    model.compile(optimizer, loss(recipe), jit_compile=False)
+    optimizer.build(model.trainable_variables)
+
+
+def loss(recipe: Recipe) -> keras.losses.Loss:
+    """Return the mean over a batch, on labels (B, H, W) and logits (B, H, W, N)."""
+    if recipe.loss == "bootstrapped":
+        return BootstrappedCrossEntropy(recipe.loss_k, recipe.loss_threshold)
+    return keras.losses.SparseCategoricalCrossentropy(
+        from_logits=True, ignore_class=VOID
+    )
+
+
+def schedule(recipe: Recipe) -> PolyDecay:
+    """Return the learning rate as a function of the step."""
+    return PolyDecay(
+        recipe.learning_rate,
+        recipe.power,
+        recipe.epochs * recipe.steps_per_epoch,
+        every=recipe.steps_per_epoch if recipe.decay == "epoch" else 1,
+    )
+
+
+def label_model(model: keras.Model, task: Task, facts: dict[str, Any]) -> None:
+    """Write into the model what a user of its file must know, if it takes that."""
+    if not hasattr(model, "set_metadata"):
+        return
+    model.set_metadata(
+        {
+            **after_training(model.metadata),
+            "classes": list(task.names),
+            "colours": [list(colour) for colour in task.colours],
+            "trained_on": Path(facts["data"]["directory"]).name,
+            "protocol": task.recipe.protocol,
+            "recipe": facts["recipe"],
+            "weights": facts["weights"],
+        }
+    )
+
+
+def twin_of(model: keras.Model) -> keras.Model:
+    """The same network with its own variables, not compiled, labelled alike."""
+    twin = type(model).from_config(model.get_config())
+    if hasattr(model, "set_metadata"):
+        twin.set_metadata(model.metadata)
+    return twin
+
+
+def _set_momentum(model: keras.Model, momentum: float | None) -> None:
+    if momentum is None:
+        return
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = momentum

@@ -1,0 +1,85 @@
+"""Callbacks that score the network after each epoch and keep the best one."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from hyperseg_tf.evaluation.metrics import ConfusionMatrix, iou_per_class, mean_iou
+from hyperseg_tf.training.run_folder import RunFolder, save_model
+
+IOU = "iou/"
+
+
+class Validation(keras.callbacks.Callback):
+    """Score a copy of the model on the validation samples after each epoch.
+
+    Adds `val_loss`, `val_miou` and `iou/<class>` to the epoch's logs. The copy lives
+    outside any distribution strategy: shared between devices, an incomplete last
+    batch can leave one of them without a sample, which batch norm does not survive.
+
+    Args:
+        twin: The same network as the one trained, not compiled.
+        batches: (images (B, H, W, 3) float32, labels (B, H, W) uint8).
+        loss: Mean over the images of a batch of a loss on (labels, logits).
+        class_names: One per class.
+    """
+
+    def __init__(
+        self,
+        twin: keras.Model,
+        batches: Iterable[tuple[Any, Any]],
+        loss: Callable[[Any, Any], Any],
+        class_names: Sequence[str],
+    ):
+        super().__init__()
+        self.twin = twin
+        self.batches = batches
+        self.class_names = tuple(class_names)
+        self.matrix = ConfusionMatrix(len(self.class_names))
+        self.predict = tf.function(
+            lambda images: twin(images, training=False), reduce_retracing=True
+        )
+
+        @tf.function(reduce_retracing=True)
+        def score(images, labels):
+            logits = self.predict(images)
+            self.matrix.update_state(labels, logits)
+            return loss(labels, logits)
+
+        self.score = score
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.twin.set_weights(self.model.get_weights())
+        self.matrix.reset_state()
+        total = num_images = 0.0
+        for images, labels in self.batches:
+            num_images += len(images)
+            total += len(images) * float(self.score(images, labels))
+        counts = self.matrix.counts()
+        logs["val_loss"] = total / num_images
+        logs["val_miou"] = mean_iou(counts)
+        for name, value in zip(self.class_names, iou_per_class(counts), strict=True):
+            logs[IOU + name] = float(value)
+
+
+class SaveBest(keras.callbacks.Callback):
+    """Write model.keras, and note it in run.json, when val mIoU beats all before.
+
+    Args:
+        twin: The validated copy of the model; without optimizer and strategy.
+    """
+
+    def __init__(self, folder: RunFolder, facts: dict[str, Any], twin: keras.Model):
+        super().__init__()
+        self.folder = folder
+        self.facts = facts
+        self.twin = twin
+
+    def on_epoch_end(self, epoch, logs=None):
+        best = self.facts["best"]
+        if best is None or logs["val_miou"] > best["val_miou"]:
+            save_model(self.twin, self.folder.best)
+            self.facts["best"] = {"epoch": epoch + 1, "val_miou": logs["val_miou"]}
+            self.folder.write_facts(self.facts)

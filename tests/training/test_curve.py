@@ -1,0 +1,14 @@
+import math
+
+from PIL import Image
+
+from hyperseg_tf.training.curve import draw_curve
+
+
+def test_curve_survives_gaps(tmp_path):
+    rows = [
+        {"epoch": 1, "loss": 2.0, "val_loss": math.inf, "val_miou": 0.0},
+        {"epoch": 2, "loss": 1.0, "val_loss": math.nan, "val_miou": 0.3},
+    ]
+    draw_curve(rows, tmp_path / "curve.png")
+    assert Image.open(tmp_path / "curve.png").size[0] > 500

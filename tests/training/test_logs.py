@@ -1,0 +1,137 @@
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from hyperseg_tf.base.pixels import denormalise
+from hyperseg_tf.base.progress import ending_bars, say
+from hyperseg_tf.training.logs import CsvLog, EpochBar, EpochLine, Measure, Overlays
+from hyperseg_tf.training.run_folder import RunFolder
+from hyperseg_tf.training.state import Position
+from tests.terminal import terminal
+from tests.training.three_channels import draw, identity
+
+
+def test_speed_leaves_the_traced_step_out(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("hyperseg_tf.training.logs.time.perf_counter", lambda: clock[0])
+    measure = Measure(Position(3, 3), lambda step: 0.5 * step, batch_size=4)
+    measure.on_epoch_begin(0)
+    for seconds in (40, 1, 3):
+        clock[0] += seconds
+        measure.on_train_batch_end(0)
+    clock[0] += 6  # validation
+    logs = {}
+    measure.on_epoch_end(0, logs)
+    assert logs == {"lr": 1.0, "images_per_s": 2.0, "seconds": 50.0}
+
+
+def test_log_drops_the_rows_after_the_resumed_step(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.write_log([{"epoch": i, "step": 10 * i, "loss": 0.5} for i in (1, 2, 3)])
+    log = CsvLog(folder, Position(20, 10))
+    assert [row["epoch"] for row in log.rows] == [1, 2]
+
+
+def test_overlays_show_image_label_and_prediction_side_by_side(tmp_path):
+    images, labels = draw(2)
+    colours = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
+    overlays = Overlays(
+        RunFolder(tmp_path),
+        identity(),
+        list(zip(images, labels, strict=True)),
+        ("a", "b", "c"),
+        colours,
+    )
+    overlays.on_epoch_end(4)
+    picture = np.asarray(Image.open(tmp_path / "overlays" / "epoch_0005.png"))
+    np.testing.assert_array_equal(picture, overlays.picture)
+    plain, truth, prediction = (picture[:5, i * 7 : i * 7 + 7] for i in range(3))
+    np.testing.assert_array_equal(plain, denormalise(images[0]))
+    np.testing.assert_array_equal(truth[0], plain[0])  # void shows the bare image
+    same = (images[0].argmax(-1) == labels[0])[1:]
+    equal = (truth == prediction).all(-1)[1:]
+    np.testing.assert_array_equal(equal, same)
+
+
+class Watch(keras.callbacks.Callback):
+    """What stands on the terminal after each step."""
+
+    def __init__(self, shown):
+        super().__init__()
+        self.shown = shown
+        self.after = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.after.append(self.shown.lines[-1])
+
+
+def fit(shown, start, epochs=2, steps=5, stop=None):
+    """Fit a line on a terminal from step `start` on, with a bar."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.ones((2 * steps, 3), "float32")
+    position = Position(start, steps)
+    watch = Watch(shown)
+    callbacks = [position, EpochBar(position, epochs), watch]
+    first, done = divmod(start, steps)
+    model.fit(
+        x,
+        x[:, :1],
+        batch_size=2,
+        initial_epoch=first,
+        epochs=epochs,
+        steps_per_epoch=steps - done,
+        callbacks=callbacks + ([stop] if stop else []),
+        verbose=0,
+    )
+    return watch.after
+
+
+@pytest.fixture
+def every_step_is_drawn(monkeypatch):
+    seconds = iter(range(10_000))
+    monkeypatch.setattr("tqdm.std.time", lambda: next(seconds))
+
+
+def test_bar_shows_step_rate_and_loss_of_each_epoch(every_step_is_drawn, capsys):
+    with terminal() as shown:
+        after = fit(shown, 0)
+    assert len(after) == 10
+    for i, line in enumerate(after):
+        assert line.startswith(f"epoch {i // 5 + 1}/2") and f" {i % 5 + 1}/5 " in line
+        assert "step" in line
+    assert all("loss " in line for line in after[:4])
+    assert "validating" in after[4] and "validating" in after[9]
+    assert shown.lines == [""]  # the line of the epoch takes its place
+    assert capsys.readouterr() == ("", "")
+
+
+def test_bar_of_a_resumed_epoch_begins_in_its_middle(every_step_is_drawn):
+    with terminal() as shown:
+        after = fit(shown, 7)
+    assert [" 3/5 " in after[0], " 4/5 " in after[1], " 5/5 " in after[2]] == [True] * 3
+    assert len(after) == 3 and after[0].startswith("epoch 2/2")
+
+
+def test_bar_leaves_nothing_behind_an_interruption():
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    with terminal() as shown:
+        with pytest.raises(KeyboardInterrupt), ending_bars():
+            fit(shown, 0, stop=Stop())
+        say("stopped")
+    assert "epoch 1/2" in shown.getvalue()
+    assert shown.lines == ["stopped", ""]
+
+
+def test_line_of_an_epoch_has_its_scores(capsys):
+    logs = {"loss": 1.5, "val_loss": 2.25, "val_miou": 0.125, "lr": 1e-3}
+    EpochLine(7).on_epoch_end(2, logs | {"images_per_s": 3.0, "seconds": 61.4})
+    out, err = capsys.readouterr()
+    assert out == "" and err == (
+        "epoch 3/7  loss 1.5000  val_loss 2.2500  val_miou 0.1250  lr 1.00e-03  "
+        "3.0 images/s  61 s\n"
+    )

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from hyperseg_tf.evaluation.metrics import ConfusionMatrix, mean_iou
+from hyperseg_tf.training.losses import BootstrappedCrossEntropy
+from hyperseg_tf.training.run_folder import RunFolder
+from hyperseg_tf.training.scores import SaveBest, Validation
+from tests.training.three_channels import draw, identity
+
+
+def test_validation_scores_the_model_and_weighs_a_part_batch_by_its_images():
+    logits, labels = draw(5)
+    loss = BootstrappedCrossEntropy(k=4)
+    batches = [(logits[:2], labels[:2]), (logits[2:4], labels[2:4])]
+    batches.append((logits[4:], labels[4:]))
+    twin = identity()
+    twin.set_weights([-w for w in twin.get_weights()])
+    validation = Validation(twin, batches, loss, ("a", "b", "c"))
+    validation.set_model(identity())
+    for _ in range(2):  # the counts of one epoch do not reach the next
+        logs = {}
+        validation.on_epoch_end(0, logs)
+    assert logs["val_loss"] == pytest.approx(float(loss(labels, logits)), rel=1e-5)
+    matrix = ConfusionMatrix(3)
+    matrix.update_state(labels, logits)
+    assert logs["val_miou"] == pytest.approx(mean_iou(matrix.counts()))
+    ious = [logs[f"iou/{name}"] for name in "abc"]
+    assert np.mean(ious) == pytest.approx(logs["val_miou"])
+
+
+def test_validation_takes_images_of_different_size():
+    small, large = draw(1, 3, 4), draw(1, 8, 5)
+    loss = BootstrappedCrossEntropy()
+    validation = Validation(identity(), [small, large], loss, ("a", "b", "c"))
+    validation.set_model(identity())
+    logs = {}
+    validation.on_epoch_end(0, logs)
+    want = (float(loss(*small[::-1])) + float(loss(*large[::-1]))) / 2
+    assert logs["val_loss"] == pytest.approx(want, rel=1e-5)
+
+
+def test_only_a_better_epoch_replaces_the_best_model(tmp_path):
+    folder = RunFolder(tmp_path)
+    facts = {"best": None}
+    callback = SaveBest(folder, facts, identity())
+    callback.set_model(identity())
+    callback.on_epoch_end(0, {"val_miou": 0.0})
+    assert folder.read_facts()["best"] == {"epoch": 1, "val_miou": 0.0}
+    callback.on_epoch_end(1, {"val_miou": 0.4})
+    time_written = folder.best.stat().st_mtime_ns
+    callback.on_epoch_end(2, {"val_miou": 0.4})
+    assert facts["best"]["epoch"] == 2
+    assert folder.best.stat().st_mtime_ns == time_written

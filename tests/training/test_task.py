@@ -1,0 +1,97 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.pixels import normalise
+from hyperseg_tf.training.task import Task
+from pipelines import load_sample
+from tests.training.tiny_run import recipe, write_data
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_data(tmp_path_factory.mktemp("data"))
+
+
+def test_void_may_be_the_last_class(data):
+    task = Task.open(recipe(), data)
+    assert task.names == ("left", "right", "never")
+    assert task.colours == ((255, 0, 0), (0, 255, 0), (0, 0, 255))
+    with_void = Task.open(recipe(void_is_class=True), data)
+    assert with_void.names == (*task.names, "void")
+    assert with_void.colours == (*task.colours, (0, 0, 0))
+
+
+def test_void_pixels_have_its_label_in_every_batch(data):
+    with_void = Task.open(recipe(void_is_class=True), data)
+    for batches in (with_void.evaluation_batches(), with_void.overlay_samples()):
+        for _, labels in batches:
+            assert 3 in np.unique(labels) and 255 not in np.unique(labels)
+    # Here crops pad with void that stays ignored.
+    found = [np.unique(labels) for _, labels in with_void.train_batches(0).take(5)]
+    assert 3 in np.concatenate(found)
+    without = Task.open(recipe(), data)
+    for _, labels in without.evaluation_batches():
+        assert 255 in np.unique(labels) and 3 not in np.unique(labels)
+
+
+def test_training_batches_go_on_from_a_step(data):
+    task = Task.open(recipe(), data)
+    from_start = list(task.train_batches(0).take(5))
+    from_step = list(task.train_batches(3).take(2))
+    for (a, b), (c, d) in zip(from_start[3:], from_step, strict=True):
+        np.testing.assert_array_equal(a, c)
+        np.testing.assert_array_equal(b, d)
+    image, label = from_step[0]
+    assert image.shape == (2, 12, 14, 3) and label.shape == (2, 12, 14)
+
+
+def test_every_validation_sample_comes_once_in_order(data):
+    task = Task.open(recipe(), data)
+    batches = list(task.evaluation_batches())
+    assert [len(images) for images, _ in batches] == [2, 1]
+    images = np.concatenate([images for images, _ in batches])
+    for i, image in enumerate(images):
+        want = normalise(load_sample(task.evaluate_set, i)["image"])
+        np.testing.assert_allclose(image, want, atol=1e-6)
+
+
+@pytest.mark.parametrize("overlays, chosen", [(0, []), (2, [0, 2]), (9, [0, 1, 2])])
+def test_overlay_samples_are_spread_over_the_data(overlays, chosen, data):
+    task = Task.open(recipe(overlays=overlays), data)
+    samples = task.overlay_samples()
+    assert len(samples) == len(chosen)
+    for (image, label), i in zip(samples, chosen, strict=True):
+        want = load_sample(task.evaluate_set, i)
+        np.testing.assert_array_equal(label, want["label"])
+        np.testing.assert_allclose(image, normalise(want["image"]), atol=1e-6)
+
+
+def test_facts_name_recipe_and_data(data):
+    task = Task.open(recipe(train_splits=("train", "val"), void_is_class=True), data)
+    facts = task.facts()
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["recipe"] == task.recipe.as_data()
+    assert facts["data"] == {
+        "directory": str(data),
+        "train_samples": 10,
+        "evaluate_samples": 3,
+        "classes": ["left", "right", "never", "void"],
+    }
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_both_splits_are_read_before_training(split, tmp_path):
+    broken = write_data(tmp_path)
+    (broken / split / "images" / "1.png").write_bytes(b"no picture")
+    task = Task.open(recipe(), broken)
+    with pytest.raises(UserError, match="1.png"):
+        task.require()
+
+
+def test_split_that_is_missing_is_named(data):
+    with pytest.raises(UserError, match="test"):
+        Task.open(replace(recipe(), evaluate_split="test"), data)
