@@ -20,6 +20,7 @@ from keras import ops
 import hyperseg_tf
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.convert.metadata import after_training
 from hyperseg_tf.training import callbacks as parts
 from hyperseg_tf.training.callbacks import say
 from hyperseg_tf.training.losses import BootstrappedCrossEntropy
@@ -375,8 +376,6 @@ def _iterations(model: keras.Model) -> int:
 
 def _set_metadata(model, recipe: "Recipe", names, colours, facts) -> None:
     if hasattr(model, "set_metadata"):
-        from hyperseg_tf.convert.metadata import after_training
-
         model.set_metadata(
             {
                 **after_training(model.metadata),
