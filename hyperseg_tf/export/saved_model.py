@@ -23,10 +23,10 @@ import json
 from pathlib import Path
 
 import keras
-import numpy as np
 
+from hyperseg_tf.base import pixels
 from hyperseg_tf.base.atomic import atomic_folder, check_target
-from hyperseg_tf.base.constants import IMAGENET_MEAN, IMAGENET_STD, VOID
+from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.versions import versions
 from hyperseg_tf.inference.segmenter import class_names, open_model
@@ -87,11 +87,8 @@ def _save(model: keras.Model, folder: Path) -> None:
     def spec(shape, dtype, name):
         return tf.TensorSpec(shape, dtype, name)
 
-    mean = tf.constant(255 * np.asarray(IMAGENET_MEAN), tf.float32)
-    std = tf.constant(255 * np.asarray(IMAGENET_STD), tf.float32)
-
     def network(images):
-        return model((images - mean) / std, training=False)
+        return model(pixels.normalise(images), training=False)
 
     def classify(images):
         logits = network(tf.cast(images, tf.float32))

@@ -10,8 +10,8 @@ import keras
 import numpy as np
 from PIL import Image
 
+from hyperseg_tf.base import pixels
 from hyperseg_tf.base.errors import UserError
-from hyperseg_tf.inference.segmenter import normalise
 
 # Of the spread of the logits: what folding and another order of sums may change.
 TOLERANCE = 1e-3
@@ -109,7 +109,7 @@ def compare(
     if not np.array_equal(found["bytes_sizes"], sizes):
         _fail("serve_bytes sizes", f"{found['bytes_sizes'].tolist()}")
     for i, batch in enumerate(images):
-        x = normalise(batch)
+        x = pixels.normalise(batch)
         logits = keras.ops.convert_to_numpy(model(x, training=False))
         nearby = model(x * np.float32(1 + _ROUNDING), training=False)
         shift = float(np.abs(keras.ops.convert_to_numpy(nearby) - logits).max())

@@ -7,8 +7,8 @@ import pytest
 
 from hyperseg_tf import export
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.pixels import normalise
 from hyperseg_tf.export import saved_model, verify
-from hyperseg_tf.inference.segmenter import normalise
 from tests.calibrated import calibrate, pictures
 from tests.tiny_segmenter import NAMES, by_brightness, random_hyperseg
 

@@ -7,8 +7,8 @@ from PIL import Image
 
 from hyperseg_tf import HyperSeg, cli, presets
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.pixels import normalise
 from hyperseg_tf.inference.predict import predict
-from hyperseg_tf.inference.segmenter import normalise
 from hyperseg_tf.inspection.inspect import inspect
 from hyperseg_tf.inspection.pictures import _components
 from hyperseg_tf.inspection.result import PICTURES, PatchGrid, check_out
