@@ -19,6 +19,8 @@ from PIL import Image
 from hyperseg_tf import visualise
 from hyperseg_tf.inspection.result import Inspection, statistics
 
+PICTURES = ("prediction", "norms", "components", "similarity", "signal")
+
 _DPI = 110
 
 # Colour-blind readers tell them apart, and so does everybody on grey paper.
@@ -34,15 +36,9 @@ _PICTURE_SIDE, _BORDER_SIDE = 1600, 500
 
 
 def draw(found: Inspection, folder: Path) -> None:
-    """Write one PNG for each of `inspection_result.PICTURES`."""
-    figures = {
-        "prediction": _prediction,
-        "norms": _norms,
-        "components": _components,
-        "similarity": _similarity,
-        "signal": _signal,
-    }
-    for name, make in figures.items():
+    """Write `<name>.png` for each of `PICTURES`."""
+    makers = (_prediction, _norms, _components, _similarity, _signal)
+    for name, make in zip(PICTURES, makers, strict=True):
         figure = make(found)
         FigureCanvasAgg(figure)
         with warnings.catch_warnings():
