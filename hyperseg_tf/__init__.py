@@ -24,6 +24,9 @@ __all__ = ["__version__", *_HOME]
 
 def __getattr__(name: str):
     if name in _HOME:
+        if name == "HyperSeg":
+            # Reads what `HyperSeg.from_preset(weights=...)` names.
+            importlib.import_module(f"{__name__}.convert")
         return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -48,12 +48,17 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Inspect, print the table and what was written."""
-    from hyperseg_tf.inspection.inspect import inspect
-    from hyperseg_tf.inspection.result import check_out
+    from hyperseg_tf.inspection.folder import inspect_to_folder
 
-    check_out(args.out, args.overwrite)
-    found = inspect(args.model, args.image, args.patch, image_size=args.size)
-    written = found.write(args.out, overwrite=args.overwrite, weights=args.weights)
+    found, written = inspect_to_folder(
+        args.model,
+        args.image,
+        args.out,
+        args.patch,
+        image_size=args.size,
+        overwrite=args.overwrite,
+        weights=args.weights,
+    )
     print(found.table())
     for path in written:
         print(path)

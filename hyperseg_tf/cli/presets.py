@@ -1,7 +1,7 @@
 """`hyperseg-tf presets`: the architectures that a model can be built from."""
 
 import argparse
-import json
+from functools import partial
 from pathlib import Path
 
 
@@ -43,22 +43,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measure(chosen, target):
-    from hyperseg_tf.base.atomic import atomic_file
     from hyperseg_tf.cli.quiet import import_tensorflow
 
     import_tensorflow()
-    from hyperseg_tf.profiling import counting
-    from hyperseg_tf.profiling.count_table import CountTable
+    from hyperseg_tf.profiling.measure import measure
 
-    table = CountTable(chosen)
-    print(table.header(), flush=True)
-    counts = []
-    for preset in chosen:
-        counts.append(counting.count(preset))
-        print(table.row(counts[-1]), flush=True)
-    print(table.legend(counts))
+    measurement = measure(chosen, show=partial(print, flush=True))
     if target:
-        with atomic_file(target) as temporary:
-            facts = [count.to_dict() for count in counts]
-            temporary.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+        measurement.write_json(target)
     return 0

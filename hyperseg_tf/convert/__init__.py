@@ -1,20 +1,21 @@
-"""Weights from elsewhere: released checkpoints, ImageNet files, own files; and back."""
+"""Weights from elsewhere: released checkpoints, ImageNet files, own files; and back.
 
-import importlib
+Importing it makes `HyperSeg.from_preset(weights=...)` work.
+"""
 
-_HOME = {
-    "load_weights": "sources",
-    "from_pth": "pth",
-    "load_pth": "pth",
-    "to_pth": "pth",
-    "pth_to_keras": "files",
-    "keras_to_pth": "files",
-}
+from hyperseg_tf.convert import sources
+from hyperseg_tf.convert.files import keras_to_pth, pth_to_keras
+from hyperseg_tf.convert.pth import from_pth, load_pth, to_pth
+from hyperseg_tf.convert.sources import load_weights
+from hyperseg_tf.network import initial_weights
 
-__all__ = [*_HOME]
+initial_weights.register(sources)
 
-
-def __getattr__(name: str):
-    if name in _HOME:
-        return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = [
+    "from_pth",
+    "keras_to_pth",
+    "load_pth",
+    "load_weights",
+    "pth_to_keras",
+    "to_pth",
+]

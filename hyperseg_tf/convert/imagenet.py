@@ -10,12 +10,14 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 
 from hyperseg_tf.base import constants
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.convert.released import entries as released
+from hyperseg_tf.convert.released.checkpoint import open_checkpoint
 from hyperseg_tf.convert.released.entries import Entry, conv_entries, norm_entries
 from hyperseg_tf.network.backbones import family
 
@@ -141,8 +143,6 @@ def _keras_values(model, path):
 
 def _read_h5(path: Path) -> dict[str, list[np.ndarray]]:
     """Layer name -> arrays, from a file in the format of keras.applications."""
-    import h5py
-
     try:
         with h5py.File(path, "r") as file:
             root = file.get("model_weights", file)
@@ -204,8 +204,6 @@ def _from_caffe(kernel, bias):
 
 
 def _torch_values(model, path):
-    from hyperseg_tf.convert.released.checkpoint import open_checkpoint
-
     table = list(_torch_entries(model))
     with open_checkpoint(path) as checkpoint:
         shapes = {

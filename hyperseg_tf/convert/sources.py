@@ -8,7 +8,10 @@ from pathlib import Path
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.convert.imagenet import is_backbone, load_imagenet
 from hyperseg_tf.convert.metadata import METADATA
+from hyperseg_tf.convert.pth import load_pth
+from hyperseg_tf.convert.released.checkpoint import open_checkpoint
 from hyperseg_tf.network.backbones import family
+from hyperseg_tf.network.model import load
 from hyperseg_tf.presets import Preset
 
 _log = logging.getLogger("hyperseg_tf")
@@ -72,8 +75,6 @@ def padding_of(source: str | Path, preset: Preset) -> str:
 
 
 def _load_keras(model, path):
-    from hyperseg_tf.network.model import load
-
     other = load(path)
     if other.preset != model.preset or other.folded != model.folded:
         differing = [
@@ -93,9 +94,6 @@ def _load_keras(model, path):
 
 
 def _load_pth(model, path):
-    from hyperseg_tf.convert.pth import load_pth
-    from hyperseg_tf.convert.released.checkpoint import open_checkpoint
-
     with open_checkpoint(path) as checkpoint:
         backbone = is_backbone(checkpoint.state)
     if backbone:

@@ -19,18 +19,25 @@ servers and converters refuse those. `assets.extra/classes.json` has the names a
 colours.
 """
 
-import json
 from pathlib import Path
 
 import keras
-import numpy as np
 
+from hyperseg_tf.base import pixels
 from hyperseg_tf.base.atomic import atomic_folder, check_target
-from hyperseg_tf.base.constants import IMAGENET_MEAN, IMAGENET_STD, VOID
+from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
-from hyperseg_tf.base.versions import versions
-from hyperseg_tf.inference.segmenter import class_names, open_model
-from hyperseg_tf.visualise import palette
+from hyperseg_tf.export import verify as verification
+from hyperseg_tf.export.signature import (
+    CLASS_MAP,
+    CONFIDENCE,
+    ENCODED,
+    IMAGES,
+    LOGITS,
+    SIZES,
+    write_classes,
+)
+from hyperseg_tf.inference.segmenter import open_model
 
 CLASSES_FILE = Path("assets.extra", "classes.json")
 
@@ -51,34 +58,10 @@ def write(
     model = open_model(model)
     with atomic_folder(out, overwrite) as folder:
         _save(model.fold("slices") if hasattr(model, "fold") else model, folder)
-        facts = folder / CLASSES_FILE
-        facts.parent.mkdir(exist_ok=True)
-        facts.write_text(json.dumps(describe(model), indent=2) + "\n", "utf-8")
+        write_classes(model, folder / CLASSES_FILE)
         if verify:
-            from hyperseg_tf.export import verify as verification
-
             verification.saved_model(model, folder)
     return out
-
-
-def describe(model: keras.Model) -> dict:
-    """Return what a user of the export has to know, JSON-able."""
-    num_classes = model.output_shape[-1]
-    metadata = getattr(model, "metadata", {})
-    names = class_names(model) or [f"class {i}" for i in range(num_classes)]
-    colours = palette(num_classes, metadata.get("colours")).tolist()
-    return {
-        "model": model.name,
-        "classes": [
-            {"index": index, "name": name, "colour": colour}
-            for index, (name, colour) in enumerate(zip(names, colours, strict=True))
-        ],
-        "void": VOID,
-        "input": "RGB, 0..255, any height and width",
-        "trained_on": metadata.get("trained_on"),
-        "protocol": metadata.get("protocol"),
-        "versions": versions(),
-    }
 
 
 def _save(model: keras.Model, folder: Path) -> None:
@@ -87,11 +70,8 @@ def _save(model: keras.Model, folder: Path) -> None:
     def spec(shape, dtype, name):
         return tf.TensorSpec(shape, dtype, name)
 
-    mean = tf.constant(255 * np.asarray(IMAGENET_MEAN), tf.float32)
-    std = tf.constant(255 * np.asarray(IMAGENET_STD), tf.float32)
-
     def network(images):
-        return model((images - mean) / std, training=False)
+        return model(pixels.normalise(images), training=False)
 
     def classify(images):
         logits = network(tf.cast(images, tf.float32))
@@ -101,14 +81,14 @@ def _save(model: keras.Model, folder: Path) -> None:
         )
         return tf.argmax(logits, axis=-1, output_type=tf.int32), confidence
 
-    @tf.function(input_signature=[spec((None, None, None, 3), tf.float32, "images")])
+    @tf.function(input_signature=[spec((None, None, None, 3), tf.float32, IMAGES)])
     def serving_default(images):
-        return {"logits": network(images)}
+        return {LOGITS: network(images)}
 
-    @tf.function(input_signature=[spec((None, None, None, 3), tf.uint8, "images")])
+    @tf.function(input_signature=[spec((None, None, None, 3), tf.uint8, IMAGES)])
     def serve_uint8(images):
         class_map, confidence = classify(images)
-        return {"class_map": tf.cast(class_map, tf.uint8), "confidence": confidence}
+        return {CLASS_MAP: tf.cast(class_map, tf.uint8), CONFIDENCE: confidence}
 
     def serve_one(contents):
         image = tf.io.decode_image(contents, channels=3, expand_animations=False)
@@ -120,7 +100,7 @@ def _save(model: keras.Model, folder: Path) -> None:
             tf.shape(image)[:2],
         )
 
-    @tf.function(input_signature=[spec((None,), tf.string, "encoded")])
+    @tf.function(input_signature=[spec((None,), tf.string, ENCODED)])
     def serve_bytes(encoded):
         class_map, confidence, sizes = tf.map_fn(
             serve_one,
@@ -134,9 +114,9 @@ def _save(model: keras.Model, folder: Path) -> None:
             parallel_iterations=1,
         )
         return {
-            "class_map": tf.cast(class_map.to_tensor(VOID), tf.uint8),
-            "confidence": confidence.to_tensor(0.0),
-            "sizes": sizes,
+            CLASS_MAP: tf.cast(class_map.to_tensor(VOID), tf.uint8),
+            CONFIDENCE: confidence.to_tensor(0.0),
+            SIZES: sizes,
         }
 
     # A bare module with the variables: the export then holds no Keras object that

@@ -10,8 +10,16 @@ import keras
 import numpy as np
 from PIL import Image
 
+from hyperseg_tf.base import pixels
 from hyperseg_tf.base.errors import UserError
-from hyperseg_tf.inference.segmenter import normalise
+from hyperseg_tf.export.signature import (
+    CLASS_MAP,
+    CONFIDENCE,
+    ENCODED,
+    IMAGES,
+    LOGITS,
+    SIZES,
+)
 
 # Of the spread of the logits: what folding and another order of sums may change.
 TOLERANCE = 1e-3
@@ -34,7 +42,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-folder, samples, results = sys.argv[1:]
+folder, samples, results, images_name, encoded_name = sys.argv[1:]
 proto = saved_model_pb2.SavedModel()
 with open(os.path.join(folder, "saved_model.pb"), "rb") as file:
     proto.ParseFromString(file.read())
@@ -46,12 +54,13 @@ out = {}
 with np.load(samples) as data:
     for i in range(2):
         images = tf.constant(data["images_%d" % i])
-        logits = endpoints["serving_default"](images=tf.cast(images, tf.float32))
-        out["logits_%d" % i] = logits["logits"]
-        for key, value in endpoints["serve_uint8"](images=images).items():
+        given = {images_name: tf.cast(images, tf.float32)}
+        for key, value in endpoints["serving_default"](**given).items():
+            out["%s_%d" % (key, i)] = value
+        for key, value in endpoints["serve_uint8"](**{images_name: images}).items():
             out["uint8_%s_%d" % (key, i)] = value
     encoded = tf.constant([data["encoded_%d" % i].tobytes() for i in range(2)])
-for key, value in endpoints["serve_bytes"](encoded=encoded).items():
+for key, value in endpoints["serve_bytes"](**{encoded_name: encoded}).items():
     out["bytes_%s" % key] = value
 np.savez(results, **out)
 """
@@ -74,6 +83,7 @@ def saved_model(model: keras.Model, folder: Path) -> None:
         given, results = Path(scratch, "samples.npz"), Path(scratch, "results.npz")
         np.savez(given, **samples)
         command = [sys.executable, "-I", "-c", _RELOAD, folder, given, results]
+        command += [IMAGES, ENCODED]
         process = subprocess.run(
             [str(word) for word in command], capture_output=True, text=True
         )
@@ -106,31 +116,31 @@ def compare(
     if hasattr(model, "with_implementation"):
         model = model.with_implementation("einsum")
     sizes = np.array([batch.shape[1:3] for batch in images])
-    if not np.array_equal(found["bytes_sizes"], sizes):
-        _fail("serve_bytes sizes", f"{found['bytes_sizes'].tolist()}")
+    if not np.array_equal(found[f"bytes_{SIZES}"], sizes):
+        _fail(f"serve_bytes {SIZES}", f"{found[f'bytes_{SIZES}'].tolist()}")
     for i, batch in enumerate(images):
-        x = normalise(batch)
+        x = pixels.normalise(batch)
         logits = keras.ops.convert_to_numpy(model(x, training=False))
         nearby = model(x * np.float32(1 + _ROUNDING), training=False)
         shift = float(np.abs(keras.ops.convert_to_numpy(nearby) - logits).max())
         # A fresh model's logits may all be of order 1e-10; equal ones must compare.
         spread = max(float(np.ptp(logits)), 1e-3 * float(np.abs(logits).max()), 1e-30)
         limit = max(TOLERANCE * spread, 10 * shift)
-        _close("serving_default logits", found[f"logits_{i}"], logits, limit)
+        _close(f"serving_default {LOGITS}", found[f"{LOGITS}_{i}"], logits, limit)
         confidence = _softmax_max(logits)
         # A softmax changes by at most half as much as its logits.
         slack = max(limit / 2, 1e-5)
-        names = (f"uint8_class_map_{i}", f"uint8_confidence_{i}")
+        names = (f"uint8_{CLASS_MAP}_{i}", f"uint8_{CONFIDENCE}_{i}")
         _same_classes("serve_uint8", found[names[0]], logits, limit)
-        _close("serve_uint8 confidence", found[names[1]], confidence, slack)
+        _close(f"serve_uint8 {CONFIDENCE}", found[names[1]], confidence, slack)
         height, width = batch.shape[1:3]
         corner = np.s_[i : i + 1, :height, :width]
         _same_classes(
-            "serve_bytes", found["bytes_class_map"][corner], logits[:1], limit
+            "serve_bytes", found[f"bytes_{CLASS_MAP}"][corner], logits[:1], limit
         )
         _close(
-            "serve_bytes confidence",
-            found["bytes_confidence"][corner],
+            f"serve_bytes {CONFIDENCE}",
+            found[f"bytes_{CONFIDENCE}"][corner],
             confidence[:1],
             slack,
         )
@@ -148,11 +158,11 @@ def _same_classes(
     what: str, found: np.ndarray, logits: np.ndarray, limit: float
 ) -> None:
     if found.shape != logits.shape[:-1] or found.max() >= logits.shape[-1]:
-        _fail(what + " class_map", f"shape {found.shape}, values to {found.max()}")
+        _fail(f"{what} {CLASS_MAP}", f"shape {found.shape}, values to {found.max()}")
     chosen = np.take_along_axis(logits, found[..., None].astype(int), -1)[..., 0]
     wrong = chosen < logits.max(axis=-1) - 2 * limit
     if wrong.any():
-        _fail(what + " class_map", f"{100 * wrong.mean():.3g} % of the pixels differ")
+        _fail(f"{what} {CLASS_MAP}", f"{100 * wrong.mean():.3g} % of the pixels differ")
 
 
 def _softmax_max(logits: np.ndarray) -> np.ndarray:

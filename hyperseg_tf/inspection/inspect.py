@@ -12,24 +12,15 @@ import keras
 import numpy as np
 
 from hyperseg_tf import visualise
+from hyperseg_tf.base import pixels
 from hyperseg_tf.base.errors import UserError
-from hyperseg_tf.inference.predict import (
-    MAX_PIXELS,
-    MAX_RESIZED_PIXELS,
-    out_of_memory,
-    read_picture,
-)
-from hyperseg_tf.inference.segmenter import (
-    MIN_SIDE,
-    Segmenter,
-    check_images,
-    class_names,
-    normalise,
-    resize,
-)
+from hyperseg_tf.inference.memory import out_of_memory
+from hyperseg_tf.inference.pictures import MAX_PIXELS, MAX_RESIZED_PIXELS, read_picture
+from hyperseg_tf.inference.segmenter import Segmenter, class_names
 from hyperseg_tf.inspection.result import Inspection, LevelWeights, PatchGrid
 from hyperseg_tf.inspection.statistics import cosines, norms, principal_components
 from hyperseg_tf.network.layout import LevelLayout, decoder_layout
+from hyperseg_tf.network.model import HyperSeg, load
 from hyperseg_tf.presets import PRESETS
 
 _PARTS = ("pw1", "dw", "pw2")
@@ -45,9 +36,10 @@ def inspect(
 ) -> Inspection:
     """Look at the weights that a model generates for one picture.
 
-    The picture is prepared as for `prediction.predict_files`. Principal components are
-    those of the patches' weights after their mean is subtracted. The weights are the
-    model's own: those of a folded one contain the scale of the normalizations.
+    The picture is prepared as for `inference.predict.predict_files`. Principal
+    components are those of the patches' weights after their mean is subtracted. The
+    weights are the model's own: those of a folded one contain the scale of the
+    normalizations.
 
     Args:
         model: A `HyperSeg`, its `.keras` file, or the name of a preset: random weights
@@ -69,9 +61,7 @@ def inspect(
         limit = MAX_PIXELS if image_size is None else MAX_RESIZED_PIXELS
         image = read_picture(source, limit)
     image = np.asarray(image)
-    if image.ndim != 3:
-        raise ValueError(f"a picture is uint8 RGB (H, W, 3): got {image.shape}.")
-    check_images(image[None])
+    pixels.check_image(image)
     random = isinstance(model, str | Path) and str(model) in PRESETS
     name = str(model) if isinstance(model, str | Path) else model.name
     model = _open(model)
@@ -115,8 +105,6 @@ def inspect(
 
 
 def _open(model: keras.Model | str | Path) -> keras.Model:
-    from hyperseg_tf.network.model import HyperSeg, load
-
     if isinstance(model, str | Path):
         if str(model) in PRESETS:
             keras.utils.set_random_seed(0)
@@ -156,11 +144,7 @@ def _generate(
     model: keras.Model, image: np.ndarray, image_size: tuple[int, int] | None
 ) -> tuple[tuple[np.ndarray, ...], np.ndarray, PatchGrid]:
     """Weights (h, w, P) of every head, signal (h, w, C) float64, and the grid."""
-    if image_size is not None and image.shape[:2] != image_size:
-        image = resize(image[None], image_size)[0]
-    size = image.shape[:2]
-    short = [(0, max(0, MIN_SIDE - side)) for side in size]
-    x = np.pad(normalise(image[None]), [(0, 0), *short, (0, 0)])
+    x, size = pixels.to_input(image[None], image_size)
     # Only what these need is computed, not the decoder.
     taps = model.taps().output
     heads = sorted(name for name in taps if name.startswith("weights_"))

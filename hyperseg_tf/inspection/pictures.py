@@ -1,23 +1,29 @@
-"""The pictures of an inspection.
+"""The pictures of an inspection."""
 
-Axes count patches: patch (i, j) is centred at x = j, y = i in maps and in the picture
-alike, so that it can be read off anywhere and given to `--patch`.
-"""
-
-import textwrap
 import warnings
 from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
-from PIL import Image
 
 from hyperseg_tf import visualise
+from hyperseg_tf.inspection.panels import (
+    add_legend,
+    draw_map,
+    draw_picture,
+    headline,
+    level_name,
+    level_panels,
+    panels_of,
+    plain,
+    widened,
+)
 from hyperseg_tf.inspection.result import Inspection, statistics
+
+PICTURES = ("prediction", "norms", "components", "similarity", "signal")
 
 _DPI = 110
 
@@ -26,23 +32,13 @@ _SEQUENTIAL, _DIVERGING = "viridis", "PuOr"
 _PARTS = {"pw1": "#0072B2", "dw": "#E69F00", "pw2": "#56B4E9"}
 _SLICE = "#009E73"
 
-_PADDING = {"fc": "#eeeeee", "ec": "#999999", "hatch": "///", "lw": 0}
 _UNUSED = {"fc": "#eeeeee", "ec": "#cccccc", "hatch": "//", "lw": 0}
-
-# Larger pictures are drawn with fewer pixels, borders of classes with fewer still.
-_PICTURE_SIDE, _BORDER_SIDE = 1600, 500
 
 
 def draw(found: Inspection, folder: Path) -> None:
-    """Write one PNG for each of `inspection_result.PICTURES`."""
-    figures = {
-        "prediction": _prediction,
-        "norms": _norms,
-        "components": _components,
-        "similarity": _similarity,
-        "signal": _signal,
-    }
-    for name, make in figures.items():
+    """Write `<name>.png` for each of `PICTURES`."""
+    makers = (_prediction, _norms, _components, _similarity, _signal)
+    for name, make in zip(PICTURES, makers, strict=True):
         figure = make(found)
         FigureCanvasAgg(figure)
         with warnings.catch_warnings():
@@ -58,47 +54,48 @@ def draw(found: Inspection, folder: Path) -> None:
 
 
 def _prediction(found):
-    figure, panels = _panels(found, 1, 2, 7, "Picture, class map and patch grid")
+    figure, panels = panels_of(found, 1, 2, 7, "Picture, class map and patch grid")
     painted = visualise.colourise(found.label, found.colours)
     for axes, title, pixels in (
         (panels[0, 0], "picture", found.image),
         (panels[0, 1], "predicted classes", painted),
     ):
-        _picture(axes, found, pixels)
+        draw_picture(axes, found, pixels)
         axes.set_title(title)
     present = visualise.classes_in(found.label, len(found.names))
     classes = [
-        Patch(fc=found.colours[i] / 255, ec="grey", label=_plain(found.names[i]))
+        Patch(fc=found.colours[i] / 255, ec="grey", label=plain(found.names[i]))
         for i in present
     ]
-    _legend(figure, found, classes)
+    add_legend(figure, found, classes)
     return figure
 
 
 def _norms(found):
     title = "L2 norm of the weights generated for each patch"
-    figure, panels = _level_panels(found, title)
+    figure, panels = level_panels(found, title)
     for axes, (i, level) in zip(panels, enumerate(found.levels), strict=True):
         mean, low, high = statistics(level.norms)
-        drawn = _map(axes, found, level.norms, _SEQUENTIAL, *_widened(low, high))
+        drawn = draw_map(axes, found, level.norms, _SEQUENTIAL, *widened(low, high))
         figure.colorbar(drawn, ax=axes, label="L2 norm")
-        axes.set_title(f"{_name(i, level)}\nmean {mean:.4g}, {low:.4g} to {high:.4g}")
+        numbers = f"mean {mean:.4g}, {low:.4g} to {high:.4g}"
+        axes.set_title(f"{level_name(i, level)}\n{numbers}")
     return figure
 
 
 def _similarity(found):
     title = f"Cosine similarity of the generated weights to {found.compared}"
-    figure, panels = _level_panels(found, title)
+    figure, panels = level_panels(found, title)
     values = np.stack([level.similarities for level in found.levels])
     # One range for all levels, so that they can be compared.
     low = np.nanmin(values) if np.isfinite(values).any() else 0.0
     for axes, (i, level) in zip(panels, enumerate(found.levels), strict=True):
         values = level.similarities
-        drawn = _map(axes, found, values, _SEQUENTIAL, *_widened(min(low, 0.95), 1))
+        drawn = draw_map(axes, found, values, _SEQUENTIAL, *widened(min(low, 0.95), 1))
         figure.colorbar(drawn, ax=axes, label="cosine")
         mean = found.mean_similarity(i)
         mean = "no other patch" if np.isnan(mean) else f"mean of the others {mean:.3f}"
-        axes.set_title(f"{_name(i, level)}\n{mean}")
+        axes.set_title(f"{level_name(i, level)}\n{mean}")
     return figure
 
 
@@ -110,26 +107,27 @@ def _components(found):
     shown = [(i, level) for i, level in enumerate(found.levels) if not level.note]
     notes = [f"level {i}: {lv.note}" for i, lv in enumerate(found.levels) if lv.note]
     if not shown:
-        figure, panels = _panels(found, 1, 1, 12, title, "; ".join(notes))
-        _picture(panels[0, 0], found, found.image)
-        _legend(figure, found)
+        figure, panels = panels_of(found, 1, 1, 12, title, "; ".join(notes))
+        draw_picture(panels[0, 0], found, found.image)
+        add_legend(figure, found)
         return figure
-    figure, panels = _panels(found, len(shown), 4, 4.4, title, "; ".join(notes))
+    figure, panels = panels_of(found, len(shown), 4, 4.4, title, "; ".join(notes))
     for row, (i, level) in zip(panels, shown, strict=True):
         # Each component fills the range of its colour; grey is the mean patch.
         reach = np.nanmax(np.abs(level.components), axis=(0, 1))
         colours = 0.5 + 0.5 * level.components / np.where(reach > 0, reach, 1)
-        _map(row[0], found, np.nan_to_num(colours, nan=1.0))
+        draw_map(row[0], found, np.nan_to_num(colours, nan=1.0))
         share = 100 * level.explained.sum()
-        row[0].set_title(f"{_name(i, level)}\nRGB = components 1, 2, 3: {share:.1f} %")
+        what = f"RGB = components 1, 2, 3: {share:.1f} %"
+        row[0].set_title(f"{level_name(i, level)}\n{what}")
         for k, axes in enumerate(row[1:]):
             high = reach[k] or 1.0
             values = level.components[..., k]
-            drawn = _map(axes, found, values, _DIVERGING, -high, high)
+            drawn = draw_map(axes, found, values, _DIVERGING, -high, high)
             figure.colorbar(drawn, ax=axes)
             share = 100 * level.explained[k]
             axes.set_title(f"component {k + 1}\n{share:.1f} % of the variance")
-    _legend(figure, found, borders=True)
+    add_legend(figure, found, borders=True)
     return figure
 
 
@@ -140,7 +138,7 @@ def _signal(found):
     unused = int((found.readers == 0).sum())
     used = f"{unused} channels are unused" if unused else "all channels are used"
     title = f"Where the {channels} channels of the signal go: {overlap}, {used}"
-    _headline(figure, found, title)
+    headline(figure, found, title)
     grid = figure.add_gridspec(
         3, 2, width_ratios=(3, 1), height_ratios=(0.8 * len(heads), 1, 1)
     )
@@ -222,134 +220,3 @@ def _draw_weights(axes, found):
     axes.set_title("weights per patch")
     axes.tick_params(labelleft=False)
     axes.xaxis.set_major_locator(MaxNLocator(4))
-
-
-def _level_panels(found, title):
-    """The picture, then one panel per level: the figure and the axes of the levels."""
-    columns, width = (3, 5) if len(found.levels) < 6 else (4, 5)
-    if _shape(found) < 0.2:
-        columns, width = 1, 15
-    rows = -(-(len(found.levels) + 1) // columns)
-    figure, panels = _panels(found, rows, columns, width, title)
-    first, *others = panels.flat
-    _picture(first, found, found.image)
-    first.set_title("picture")
-    for axes in others[len(found.levels) :]:
-        axes.set_visible(False)
-    _legend(figure, found, borders=True)
-    return figure, others[: len(found.levels)]
-
-
-def _panels(found, rows, columns, width, title, *notes):
-    """A figure of panels that have the shape of the padded picture."""
-    shape = float(np.clip(_shape(found), 0.05, 1.6))
-    size = (columns * width, rows * (0.8 * width * shape + 0.8) + 1.6)
-    figure = Figure(figsize=size, layout="compressed")
-    _headline(figure, found, title, *notes)
-    return figure, figure.subplots(rows, columns, squeeze=False)
-
-
-def _shape(found):
-    """Height over width of the padded picture."""
-    (h, w), (height, width) = found.grid.shape, found.grid.cell
-    return h * height / (w * width)
-
-
-def _headline(figure, found, title, *notes):
-    model = Path(found.model).name
-    source = Path(found.source).name if found.source else "picture"
-    lines = [title, f"{model} on {source}", *found.remarks, *filter(None, notes)]
-    width = int(figure.get_figwidth() * 7)
-    lines = [part for line in lines for part in textwrap.wrap(_plain(line), width)]
-    figure.suptitle("\n".join(lines), fontsize=14)
-
-
-def _picture(axes, found, pixels):
-    """The picture below the lines of the patch grid."""
-    (height, width), cell = found.grid.size, found.grid.cell
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((_PICTURE_SIDE, _PICTURE_SIDE))
-    extent = (-0.5, width / cell[1] - 0.5, height / cell[0] - 0.5, -0.5)
-    axes.imshow(np.asarray(picture), extent=extent, aspect=cell[0] / cell[1])
-    h, w = found.grid.shape
-    line = float(np.clip(20 / max(h, w), 0.25, 0.8))
-    for lines, others, draw_lines in ((h, w, axes.hlines), (w, h, axes.vlines)):
-        places = np.arange(lines + 1) - 0.5
-        draw_lines(places, -0.5, others - 0.5, color="white", lw=line, alpha=0.7)
-    _finish(axes, found)
-
-
-def _map(axes, found, values, colours=None, low=None, high=None):
-    """One value, or one colour, per patch, and the borders of the predicted classes."""
-    aspect = found.grid.cell[0] / found.grid.cell[1]
-    drawn = axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect=aspect)
-    if not found.random:
-        (height, width), cell = found.grid.size, found.grid.cell
-        extent = (-0.5, width / cell[1] - 0.5, height / cell[0] - 0.5, -0.5)
-        axes.imshow(_borders(found.label), extent=extent, aspect=aspect)
-    _finish(axes, found)
-    return drawn
-
-
-def _finish(axes, found):
-    """Mark the chosen patch and the padding; count patches along the sides."""
-    (h, w), (rows, columns) = found.grid.shape, found.grid.inside
-    for left, top, width, height in (
-        (columns, 0, w - columns, h),
-        (0, rows, columns, h - rows),
-    ):
-        corner = (left - 0.5, top - 0.5)
-        if width and height:
-            axes.add_patch(Rectangle(corner, width, height, **_PADDING))
-    row, column = found.patch
-    width = float(np.clip(60 / max(h, w), 1, 2))
-    for colour, line in (("black", 2.2 * width), ("white", width)):
-        corner = (column - 0.5, row - 0.5)
-        mark = Rectangle(corner, 1, 1, fill=False, ec=colour, lw=line, clip_on=False)
-        axes.add_patch(mark)
-    axes.set_xlim(-0.5, w - 0.5)
-    axes.set_ylim(h - 0.5, -0.5)
-    axes.set_facecolor("#dddddd")
-    for axis, cells in ((axes.xaxis, w), (axes.yaxis, h)):
-        axis.set_ticks(range(0, cells, -(-cells // 10)))
-
-
-def _borders(label):
-    """RGBA (H, W, 4): dark where a pixel differs from the next, else transparent."""
-    step = -(-max(label.shape) // _BORDER_SIDE)
-    label = label[::step, ::step]
-    differs = np.zeros(label.shape, bool)
-    differs[:-1] |= label[:-1] != label[1:]
-    differs[:, :-1] |= label[:, :-1] != label[:, 1:]
-    pixels = np.zeros((*label.shape, 4), np.uint8)
-    pixels[differs] = (0, 0, 0, 120)
-    return pixels
-
-
-def _legend(figure, found, handles=(), borders=False):
-    row, column = found.patch
-    mark = {"marker": "s", "mfc": "white", "mec": "black", "mew": 2, "ms": 10, "lw": 0}
-    handles = [*handles, Line2D([], [], label=f"patch {row},{column}", **mark)]
-    if found.grid.inside != found.grid.shape:
-        handles.append(Patch(label="padding", **_PADDING))
-    if borders and not found.random:
-        label = "borders of the predicted classes"
-        handles.append(Line2D([], [], color="black", alpha=0.6, label=label))
-    columns = max(1, int(figure.get_figwidth() // 2.2))
-    figure.legend(handles=handles, loc="outside lower center", ncols=columns)
-
-
-def _name(index, level):
-    layout = level.layout
-    kernel = f"{layout.kernel_size}x{layout.kernel_size}"
-    return f"level {index} ({kernel}), {layout.size} weights"
-
-
-def _widened(low, high):
-    """The range, or a little more where it is empty, which no scale can show."""
-    margin = 0 if high > low else 0.05 * abs(low) or 0.5
-    return low - margin, high + margin
-
-
-def _plain(text):
-    return text.replace("$", r"\$")

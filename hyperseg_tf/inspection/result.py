@@ -1,23 +1,12 @@
-"""What an inspection found: as a table, as JSON, as a folder of pictures."""
+"""What an inspection found: as arrays, as a table, as JSON-able facts."""
 
-import json
-import os
-import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from hyperseg_tf.base.atomic import atomic_folder, check_target
-from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.versions import versions
 from hyperseg_tf.network.layout import HeadLayout, LevelLayout, decoder_layout
 from hyperseg_tf.presets import Preset
-
-PICTURES = ("prediction", "norms", "components", "similarity", "signal")
-
-# What an earlier inspection may have left; nothing else is ever replaced.
-_FILES = {"inspection.json", "weights.npz", *(f"{name}.png" for name in PICTURES)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +58,7 @@ class LevelWeights:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Inspection:
-    """What `inspection.inspect` found; see its arguments.
+    """What `inspect.inspect` found; see its arguments.
 
     Attributes:
         model: Name of the model or preset, or its file.
@@ -242,56 +231,6 @@ class Inspection:
                 "versions": versions(),
             }
         )
-
-    def write(
-        self, out: str | os.PathLike, *, overwrite: bool = False, weights: bool = False
-    ) -> list[Path]:
-        """Write the pictures and `inspection.json` to a folder, all or nothing.
-
-        Args:
-            out: The folder.
-            overwrite: Replace an earlier inspection.
-            weights: Also write `weights.npz`: `weights_i` (h, w, P) of head i.
-
-        Returns:
-            The files.
-
-        Raises:
-            UserError: `out` may not be written; see `check_out`.
-        """
-        from hyperseg_tf.inspection import pictures as inspection_pictures
-
-        target = check_out(out, overwrite)
-        with atomic_folder(target, overwrite) as folder:
-            inspection_pictures.draw(self, folder)
-            text = json.dumps(self.facts(), indent=1)
-            # A row of a map is a line.
-            text = re.sub(r"\[[^][{}]*\]", lambda row: " ".join(row[0].split()), text)
-            (folder / "inspection.json").write_text(text + "\n", "utf-8")
-            if weights:
-                arrays = {f"weights_{i}": array for i, array in enumerate(self.weights)}
-                np.savez(folder / "weights.npz", **arrays)
-            names = sorted(path.name for path in folder.iterdir())
-        return [Path(out) / name for name in names]
-
-
-def check_out(out: str | os.PathLike, overwrite: bool) -> Path:
-    """Return the resolved folder of the results.
-
-    Raises:
-        UserError: It is a file, or holds something and `overwrite` is False, or it
-            holds something that no inspection wrote.
-    """
-    target = Path(out).resolve()
-    check_target(target, overwrite)
-    if target.is_dir():
-        strange = sorted({path.name for path in target.iterdir()} - _FILES)
-        if strange:
-            raise UserError(
-                f"only an earlier inspection is overwritten: {out} holds {strange[0]}; "
-                "name another folder."
-            )
-    return target
 
 
 def statistics(values: np.ndarray) -> tuple[float, float, float]:

@@ -7,7 +7,13 @@ import keras
 from keras import layers, ops
 
 from hyperseg_tf import presets
-from hyperseg_tf.network import backbones, context_head, static_decoder
+from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.network import (
+    backbones,
+    context_head,
+    initial_weights,
+    static_decoder,
+)
 from hyperseg_tf.network.decoder import Level
 from hyperseg_tf.network.layout import decoder_layout, signal_channels
 from hyperseg_tf.network.weight_head import WeightHead
@@ -107,6 +113,8 @@ class HyperSeg(keras.Model):
                 (backbone); of a `.keras` file of this library or a released `.pth`
                 checkpoint (everything). The backbone pads as the file was made for,
                 unless `changes` say otherwise: files of torch are for "static".
+                `hyperseg_tf.convert` reads them all, and must have been imported:
+                `from hyperseg_tf import HyperSeg` does.
             num_classes: Channels of the logits; None for the preset's.
             implementation: Of the dynamic convolution.
             **changes: Other fields of the preset to replace.
@@ -119,14 +127,11 @@ class HyperSeg(keras.Model):
             changes["num_classes"] = num_classes
         preset = replace(preset, **changes)
         if weights is not None and "backbone_padding" not in changes:
-            from hyperseg_tf.convert.sources import padding_of
-
-            preset = replace(preset, backbone_padding=padding_of(weights, preset))
+            padding = initial_weights.reader().padding_of(weights, preset)
+            preset = replace(preset, backbone_padding=padding)
         model = cls(preset, implementation=implementation)
         if weights is not None:
-            from hyperseg_tf.convert import load_weights
-
-            load_weights(model, weights)
+            initial_weights.reader().load_weights(model, weights)
         return model
 
     def taps(self) -> keras.Model:
@@ -177,8 +182,6 @@ def load(path: str | Path) -> HyperSeg:
     Raises:
         UserError: If the file is missing, unreadable or no HyperSeg.
     """
-    from hyperseg_tf.base.errors import UserError
-
     path = Path(path)
     if not path.is_file():
         raise UserError(

@@ -57,6 +57,17 @@ def resolve(name: str, training: bool = False) -> str:
     return asked
 
 
+def for_any_size() -> str:
+    """The fastest for pictures of many sizes: "xla" would compile anew for each.
+
+    The environment variable decides here, too, unless it says "xla".
+    """
+    asked = check(os.environ.get(ENVIRONMENT, "auto"))
+    if asked in ("auto", "xla"):
+        return "slices" if _no_fused() else "fused"
+    return asked
+
+
 def _fastest(training):
     if keras.backend.backend() != "tensorflow":
         chosen, reason = "slices", f"the {keras.backend.backend()} backend compiles it"

@@ -16,6 +16,7 @@ from hyperseg_tf import presets
 from hyperseg_tf.base.atomic import atomic_file
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.versions import versions
+from hyperseg_tf.network.model import HyperSeg, load
 from hyperseg_tf.profiling.freeze import freeze
 
 
@@ -150,8 +151,6 @@ def frozen(model: keras.Model, images: np.ndarray) -> Callable[[], np.ndarray]:
 def _model(model: keras.Model | str | Path) -> keras.Model:
     if not isinstance(model, str | Path):
         return model
-    from hyperseg_tf.network.model import HyperSeg, load
-
     if str(model) in presets.PRESETS:
         return HyperSeg.from_preset(str(model))
     if not Path(model).exists():

@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import tensorflow as tf
 
+from hyperseg_tf.network.layout import decoder_layout
+from hyperseg_tf.network.model import HyperSeg
 from hyperseg_tf.presets import Preset
 
 PARTS = ("backbone", "context", "generation", "dynamic", "static")
@@ -71,11 +74,6 @@ def count(preset: Preset, size: tuple[int, int] | None = None) -> Count:
     Raises:
         RuntimeError: The graph has an operation that multiplies and is not known here.
     """
-    import tensorflow as tf
-
-    from hyperseg_tf.network.layout import decoder_layout
-    from hyperseg_tf.network.model import HyperSeg
-
     size = tuple(size or preset.image_size)
     # In the specification every dynamic convolution is one product, seen as such.
     model = HyperSeg(preset, implementation="einsum")

@@ -52,7 +52,7 @@ def test_help_answers_without_tensorflow():
         "import sys, hyperseg_tf.cli as cli\n"
         "for words in [['--help'], ['train', '--help'], ['evaluate', '--help'],"
         " ['predict', '--help'], ['export', '--help'], ['benchmark', '--help'],"
-        " ['data', '--help']]:\n"
+        " ['data', '--help'], ['inspect', '--help'], ['convert', '--help']]:\n"
         "    try: cli.main(words)\n"
         "    except SystemExit as end: assert end.code == 0\n"
         "assert cli.main(['presets']) == 0\n"

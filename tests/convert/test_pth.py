@@ -14,24 +14,15 @@ from benchmarks.peers import torch_hyperseg
 from hyperseg_tf import HyperSeg, UserError, cli, load, presets
 from hyperseg_tf.convert import (
     from_pth,
-    keras_to_pth,
     load_pth,
-    parity,
-    pth_to_keras,
     to_pth,
 )
-from hyperseg_tf.convert.released import arch, coordinates
+from hyperseg_tf.convert.released import arch
 from hyperseg_tf.convert.released import entries as released
 from hyperseg_tf.convert.torch_file import writer as torch_writer
+from tests.convert.checkpoints import MODELS, assert_same, rows_of
 from tests.golden import arrays, golden_dir, state_dict
 
-MODELS = {
-    "camvid_hyperseg_s": "hyperseg_s_camvid",
-    "cityscapes_hyperseg_s": "hyperseg_s_cityscapes",
-    "camvid_hyperseg_l": "hyperseg_l_camvid",
-    "cityscapes_hyperseg_m": "hyperseg_m_cityscapes",
-    "vocsbd_hyperseg_l": "hyperseg_l_voc",
-}
 EVERY = [
     pytest.param(name, marks=() if name == "camvid_hyperseg_s" else pytest.mark.slow)
     for name in MODELS
@@ -85,7 +76,7 @@ def test_a_released_checkpoint_goes_there_and_back_bit_for_bit(name, tmp_path, c
     words += ["--activations", str(golden_dir() / f"{name}.npz")]
     assert cli.main([*words, "--preset", MODELS[name]]) == 0
     assert capsys.readouterr().out.split() == [words[3], words[5]]
-    rows = _rows(tmp_path / "m.md")
+    rows = rows_of(tmp_path / "m.md")
     assert {row[-1] for row in rows} == {"yes"}
     assert {"feature_5", "signal", "weights_3", "level_4", "logits"} <= {
         row[1] for row in rows
@@ -139,58 +130,6 @@ def _check_in_torch(name, state):
     assert difference.max() <= 2e-4 * np.abs(want).max()
 
 
-# A network of its own for all that does not need a published one.
-
-
-@pytest.fixture(scope="module")
-def small():
-    """A fresh B0 with 3 classes, an architecture that the authors' code can build."""
-    preset = replace(
-        presets.get("hyperseg_s_camvid"),
-        name="small",
-        num_classes=3,
-        image_size=(64, 96),
-        backbone="efficientnet-b0",
-        backbone_padding="static",
-    )
-    model = HyperSeg(preset)
-    rng = np.random.default_rng(0)
-    for weight in model.weights:
-        if weight.name not in ("kernel", "bias"):
-            weight.assign(rng.uniform(0.5, 1.5, weight.shape).astype("float32"))
-    return model
-
-
-@pytest.fixture(scope="module")
-def small_file(small, tmp_path_factory):
-    path = tmp_path_factory.mktemp("small") / "small.pth"
-    to_pth(small, path)
-    return path
-
-
-@pytest.fixture
-def state(small_file):
-    return torch.load(small_file, weights_only=True)["state_dict"]
-
-
-def _assert_same(model, other):
-    for found, want in zip(model.get_weights(), other.get_weights(), strict=True):
-        np.testing.assert_array_equal(found, want)
-
-
-@pytest.fixture(scope="module")
-def _other(small):
-    return HyperSeg(small.preset)
-
-
-@pytest.fixture
-def other(_other):
-    """A model like the small one with other weights, to be filled."""
-    _other.set_weights([weight + 1 for weight in _other.get_weights()])
-    _other.set_metadata({"classes": ["a", "b", "c"]})
-    return _other
-
-
 def test_a_model_without_a_source_gets_an_arch_of_its_preset(small, small_file):
     found = torch.load(small_file, weights_only=True)
     assert set(found) == {"state_dict", "arch"}
@@ -213,7 +152,7 @@ def test_a_bare_state_dict_needs_a_preset_and_brings_its_classes(
     model = from_pth(path, preset)
     assert model.preset == small.preset
     assert model.metadata["released"]["arch"] is None
-    _assert_same(model, small)
+    assert_same(model, small)
 
 
 @pytest.mark.parametrize(
@@ -228,14 +167,14 @@ def test_a_bare_state_dict_needs_a_preset_and_brings_its_classes(
 def test_prefixes_of_wrappers_are_taken_off(small, other, state, tmp_path, rename):
     torch.save({rename.format(k): v for k, v in state.items()}, tmp_path / "a.pth")
     load_pth(other, tmp_path / "a.pth")
-    _assert_same(other, small)
+    assert_same(other, small)
 
 
 def test_wrappers_of_parts_are_taken_off(small, other, state, tmp_path):
     inner = {k.replace("backbone.", "backbone._orig_mod."): v for k, v in state.items()}
     torch.save(inner, tmp_path / "a.pth")
     load_pth(other, tmp_path / "a.pth")
-    _assert_same(other, small)
+    assert_same(other, small)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
@@ -262,14 +201,14 @@ def test_shared_and_strided_storages_are_read(small, other, state, tmp_path):
         views[name] = state[name].to(memory_format=torch.channels_last)
     torch.save(views, tmp_path / "a.pth")
     load_pth(other, tmp_path / "a.pth")
-    _assert_same(other, small)
+    assert_same(other, small)
 
 
 def test_from_preset_takes_a_checkpoint(small, small_file):
     model = HyperSeg.from_preset(
         small.preset, weights=small_file, backbone_padding="static"
     )
-    _assert_same(model, small)
+    assert_same(model, small)
     with pytest.raises(UserError, match='backbone_padding="static"'):
         HyperSeg.from_preset(small.preset, small_file, backbone_padding="same")
     with pytest.raises(UserError, match="3 classes.*num_classes=3"):
@@ -439,151 +378,6 @@ def test_the_written_file_is_aligned_stored_and_reproducible(small, tmp_path):
         start += int.from_bytes(data[info.header_offset + 28 :][:2], "little")
         assert start % torch_writer.ALIGNMENT == 0
         assert data[start : start + 2] == b"\x80\x02" or "data.pkl" not in info.filename
-
-
-def test_coordinates_are_torchs_bit_for_bit():
-    for count in (*range(1, 200), 255, 256, 384, 512, 576, 768, 1000, 1024, 1536, 4096):
-        line = coordinates.grid(1, count)[0, 0, 0]
-        np.testing.assert_array_equal(
-            line.view("int32"), torch.linspace(-1, 1, count).numpy().view("int32")
-        )
-    assert coordinates.grid(3, 5).shape == (1, 2, 3, 5)
-
-
-def test_deeper_context_heads_are_fused_from_the_same_entries(small):
-    model = HyperSeg(replace(small.preset, context_levels=4))
-    head = model.get_layer("context_head")
-    table = {entry.name: entry.variable for entry in released.entries(model)}
-    # Their up block i makes the map of level i from the one below, as our fusion i + 1.
-    for i in range(3):
-        kernel = head.get_layer(f"fuse{i + 1}_conv").kernel
-        assert table[f"weight_mapper.up_blocks.{i}.0.weight"] is kernel
-
-
-# The report and the command.
-
-
-@pytest.fixture
-def known_small(small, monkeypatch):
-    """The small network is a named preset, with another class count."""
-    known = {**presets.PRESETS, "small": replace(small.preset, num_classes=12)}
-    monkeypatch.setattr(presets, "PRESETS", known)
-
-
-def test_a_report_says_which_tensor_is_wrong(
-    small, state, known_small, tmp_path, capsys
-):
-    images = np.random.default_rng(1).normal(size=(1, 64, 64, 3)).astype("float32")
-    taps = small.taps()(images, training=False)
-    stored = {f"a/{k}": np.asarray(v).transpose(0, 3, 1, 2) for k, v in taps.items()}
-    np.savez(tmp_path / "a.npz", **{"a/image": images.transpose(0, 3, 1, 2)}, **stored)
-    state["decoder.level_4.0.bn3.bias"][2] += 0.1
-    text = arch.write(small.preset)
-    torch.save(
-        {"state_dict": state, "arch": text},
-        tmp_path / "a.pth",
-        _use_new_zipfile_serialization=False,
-    )
-    words = ["convert", str(tmp_path / "a.pth"), "--out", str(tmp_path / "a.keras")]
-    words += ["--report", str(tmp_path / "a.md")]
-    words += ["--activations", str(tmp_path / "a.npz")]
-    assert cli.main(words) == 1
-    printed = capsys.readouterr()
-    assert printed.out.split() == [str(tmp_path / "a.keras"), str(tmp_path / "a.md")]
-    assert "2 tensors are beyond the tolerance, first a/level_4" in printed.err
-    assert printed.err.count("\n") == 1 and (tmp_path / "a.keras").exists()
-    rows = _rows(tmp_path / "a.md")
-    assert len(rows) == len(stored)
-    assert [row[1] for row in rows if row[-1] == "**no**"] == ["level_4", "logits"]
-
-
-def _rows(path):
-    """Cells of the rows of a report's table."""
-    lines = path.read_text().splitlines()
-    start = next(i for i, line in enumerate(lines) if line.startswith("|---"))
-    return [line.strip("| ").split(" | ") for line in lines[start + 1 :]]
-
-
-def test_activations_of_another_model_are_one_error(small, small_file, tmp_path):
-    np.savez(tmp_path / "none.npz", x=np.zeros(3))
-    np.savez(tmp_path / "flat.npz", **{"a/image": np.zeros((3, 64, 64))})
-    np.savez(tmp_path / "object.npz", **{"a/image": np.array([len], object)})
-    np.save(tmp_path / "one.npy", np.zeros(3))
-    (tmp_path / "text.npz").write_text("no archive")
-    for file, rule in (
-        ("none.npz", r"has no '<input>/image'"),
-        ("flat.npz", r"an image must be \(N, 3, H, W\)"),
-        ("object.npz", "must be a readable .npz"),
-        ("one.npy", "must be a readable .npz"),
-        ("text.npz", "must be a readable .npz"),
-        ("missing.npz", "must be a readable .npz"),
-    ):
-        with pytest.raises(UserError, match=rule) as error:
-            parity.compare(small, tmp_path / file)
-        assert "\n" not in str(error.value)
-    before = sorted(tmp_path.iterdir())
-    gold = golden_dir() / "cityscapes_hyperseg_m.npz"
-    with pytest.raises(UserError, match="must be of the same architecture: a/"):
-        pth_to_keras(
-            small_file, tmp_path / "a.keras", small.preset, tmp_path / "a.md", gold
-        )
-    assert sorted(tmp_path.iterdir()) == before
-
-
-@pytest.mark.slow
-def test_activations_fit_one_model_only(tmp_path):
-    for name, preset in MODELS.items():
-        model = HyperSeg.from_preset(preset, backbone_padding="static")
-        for other in MODELS:
-            if other != name:
-                with pytest.raises(UserError, match="same architecture"):
-                    parity.compare(model, golden_dir() / f"{other}.npz")
-
-
-def test_a_report_without_activations_lists_every_entry(small, small_file, tmp_path):
-    written = pth_to_keras(
-        small_file, tmp_path / "a.keras", small.preset, tmp_path / "a.md"
-    )
-    assert written.report == tmp_path / "a.md" and written.failed == ()
-    lines = (tmp_path / "a.md").read_text().splitlines()
-    assert lines[0] == "# small.pth as small"
-    rows = [
-        line for line in lines if line.startswith(("| backbone", "| decoder", "| w"))
-    ]
-    assert len(rows) == len(list(released.entries(small)))
-    assert (
-        "| backbone._conv_stem.weight | 32x3x3x3 | float32 | stem_conv/kernel |" in rows
-    )
-    _assert_same(load(tmp_path / "a.keras"), small)
-    keras_to_pth(tmp_path / "a.keras", tmp_path / "b.pth")
-    assert (tmp_path / "b.pth").read_bytes() == small_file.read_bytes()
-
-
-def test_the_command_refuses_what_makes_no_sense(small_file, tmp_path, capsys):
-    path, out = str(small_file), str(tmp_path / "a.keras")
-    (tmp_path / "there.keras").write_bytes(b"mine")
-    there = str(tmp_path / "there.keras")
-    gold = str(golden_dir() / "camvid_hyperseg_s.npz")
-    before = sorted(tmp_path.iterdir())
-    for words, rule in (
-        ([path, "--out", str(tmp_path / "a.h5")], "ends in .keras"),
-        ([path, "--out", there], "is not overwritten"),
-        ([path, "--out", out, "--report", there], "is not overwritten"),
-        ([path, "--out", out, "--activations", gold], "--report"),
-        ([path, "--out", out], "no preset is like it"),
-        ([path, "--out", out, "--preset", "hyperseg_s_camvid"], "backbone is"),
-        ([str(tmp_path / "no.pth"), "--out", out], "is no file"),
-        ([there, "--out", out], "begins like no file of torch.save"),
-        ([path, "--to-pth", "--out", str(tmp_path / "a.pth")], "readable .keras"),
-        ([there, "--to-pth", "--out", out], "ends in .pth"),
-        ([there, "--to-pth", "--out", "a.pth", "--preset", "x"], "got --preset"),
-        ([there, "--to-pth", "--out", "a.pth", "--report", "x"], "got --report"),
-    ):
-        assert cli.main(["convert", *words]) == 2, words
-        printed = capsys.readouterr()
-        assert rule in printed.err and printed.err.count("\n") == 1, printed.err
-        assert printed.out == ""
-    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_the_library_needs_no_torch():

@@ -4,7 +4,8 @@ from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.inference import predict as prediction
-from hyperseg_tf.inference.predict import predict, predict_files, read_picture
+from hyperseg_tf.inference.predict import predict, predict_files
+from tests.inference.picture_files import picture, save
 from tests.tiny_segmenter import COLOURS, NAMES, by_brightness, random_hyperseg
 
 
@@ -13,35 +14,23 @@ def model():
     return by_brightness()
 
 
-def _picture(height=9, width=14, split=5):
-    image = np.full((height, width, 3), 10, np.uint8)
-    image[:, split:] = 240
-    return image
-
-
-def _save(path, image, **options):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path, **options)
-    return path
-
-
 def _read(path):
-    with Image.open(path) as picture:
-        return picture.mode, np.asarray(picture)
+    with Image.open(path) as opened:
+        return opened.mode, np.asarray(opened)
 
 
 def test_predict_returns_the_class_of_every_pixel(model):
-    label = predict(model, _picture())
+    label = predict(model, picture())
     assert label.dtype == np.uint8 and label.shape == (9, 14)
-    np.testing.assert_array_equal(label, _picture()[..., 0] > 100)
+    np.testing.assert_array_equal(label, picture()[..., 0] > 100)
 
 
 def test_predict_sees_weights_that_change(model):
     changing = by_brightness()
-    before = predict(changing, _picture())
+    before = predict(changing, picture())
     kernel, bias = changing.layers[-1].get_weights()
     changing.layers[-1].set_weights([-kernel, bias])
-    np.testing.assert_array_equal(predict(changing, _picture()), 1 - before)
+    np.testing.assert_array_equal(predict(changing, picture()), 1 - before)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +42,7 @@ def test_predict_sees_weights_that_change(model):
         np.zeros((0, 4, 3), np.uint8),
     ],
 )
-def test_predict_refuses_what_is_no_picture(model, image):
+def test_predict_refuses_what_is_nopicture(model, image):
     with pytest.raises(ValueError, match="picture"):
         predict(model, image)
 
@@ -63,7 +52,7 @@ def test_hyperseg_predicts_any_size_and_files_agree_with_arrays(tmp_path):
     rng = np.random.default_rng(0)
     for height, width in ((5, 7), (33, 70)):
         image = rng.integers(0, 256, (height, width, 3), np.uint8)
-        path = _save(tmp_path / f"{height}.png", image)
+        path = save(tmp_path / f"{height}.png", image)
         (written,) = predict_files(model, [path], tmp_path / "out").written
         label = predict(model, image)
         assert label.shape == (height, width)
@@ -72,17 +61,17 @@ def test_hyperseg_predicts_any_size_and_files_agree_with_arrays(tmp_path):
 
 
 def test_files_get_a_class_png_and_an_overlay_with_a_legend(tmp_path, model):
-    source = _save(tmp_path / "a.png", _picture())
+    source = save(tmp_path / "a.png", picture())
     result = predict_files(model, [source], tmp_path / "out")
     assert result.errors == ()
     (written,) = result.written
     mode, label = _read(written.classes)
     assert mode == "L"
-    np.testing.assert_array_equal(label, predict(model, _picture()))
+    np.testing.assert_array_equal(label, predict(model, picture()))
     mode, overlay = _read(written.overlay)
     assert mode == "RGB"
     # The picture at its own size in the corner, the legend below.
-    expected = np.rint((_picture()[0, 0] + np.array(COLOURS[0])) / 2)
+    expected = np.rint((picture()[0, 0] + np.array(COLOURS[0])) / 2)
     assert np.abs(overlay[0, 0] - expected).max() <= 1
     legend = overlay[9:].reshape(-1, 3)
     for index in (0, 1):
@@ -96,8 +85,8 @@ def test_files_get_a_class_png_and_an_overlay_with_a_legend(tmp_path, model):
 
 def test_folders_are_searched_and_keep_their_structure(tmp_path, model):
     folder = tmp_path / "pictures"
-    _save(folder / "a.JPG", _picture(), format="JPEG")
-    _save(folder / "deep" / "er" / "b.png", _picture())
+    save(folder / "a.JPG", picture(), format="JPEG")
+    save(folder / "deep" / "er" / "b.png", picture())
     (folder / "notes.txt").write_text("no picture")
     (folder / "._a.jpg").write_text("what a Mac leaves")
     out = tmp_path / "out"
@@ -113,7 +102,7 @@ def test_folders_are_searched_and_keep_their_structure(tmp_path, model):
 
 def test_several_folders_lie_below_their_names(tmp_path, model):
     for name in ("x", "y"):
-        _save(tmp_path / name / "a.png", _picture())
+        save(tmp_path / name / "a.png", picture())
     result = predict_files(model, [tmp_path / "x", tmp_path / "y"], tmp_path / "out")
     names = [w.classes.relative_to(tmp_path / "out/classes") for w in result.written]
     assert list(map(str, names)) == ["x/a.png", "y/a.png"]
@@ -121,10 +110,10 @@ def test_several_folders_lie_below_their_names(tmp_path, model):
 
 def test_names_that_collide_are_all_kept(tmp_path, model):
     paths = [
-        _save(tmp_path / "1" / "a.png", _picture(split=3)),
-        _save(tmp_path / "1" / "a.bmp", _picture(split=4)),
-        _save(tmp_path / "2" / "a.png", _picture(split=5)),
-        _save(tmp_path / "2" / "A.bmp", _picture(split=6)),
+        save(tmp_path / "1" / "a.png", picture(split=3)),
+        save(tmp_path / "1" / "a.bmp", picture(split=4)),
+        save(tmp_path / "2" / "a.png", picture(split=5)),
+        save(tmp_path / "2" / "A.bmp", picture(split=6)),
         tmp_path / "1" / "a.png",  # twice is once
     ]
     result = predict_files(model, paths, tmp_path / "out")
@@ -136,7 +125,7 @@ def test_names_that_collide_are_all_kept(tmp_path, model):
 
 def test_inputs_are_never_overwritten(tmp_path, model):
     out = tmp_path / "out"
-    source = _save(out / "classes" / "a.png", _picture())
+    source = save(out / "classes" / "a.png", picture())
     before = source.read_bytes()
     (written,) = predict_files(model, [source], out).written
     assert source.read_bytes() == before
@@ -144,18 +133,18 @@ def test_inputs_are_never_overwritten(tmp_path, model):
 
 
 def test_results_in_the_folder_are_no_inputs_of_the_next_run(tmp_path, model):
-    _save(tmp_path / "a.png", _picture())
+    save(tmp_path / "a.png", picture())
     for _ in range(2):
         result = predict_files(model, [tmp_path], tmp_path)
         assert [w.source.name for w in result.written] == ["a.png"]
 
 
 def test_an_unreadable_file_is_named_and_the_others_are_done(tmp_path, model):
-    _save(tmp_path / "in" / "a.png", _picture())
+    save(tmp_path / "in" / "a.png", picture())
     broken = tmp_path / "in" / "b.png"
     broken.write_bytes((tmp_path / "in" / "a.png").read_bytes()[:60])
     (tmp_path / "in" / "c.jpg").write_text("no picture")
-    _save(tmp_path / "in" / "d.png", _picture())
+    save(tmp_path / "in" / "d.png", picture())
     missing = tmp_path / "nowhere.png"
     result = predict_files(model, [missing, tmp_path / "in"], tmp_path / "out")
     assert [w.source.name for w in result.written] == ["a.png", "d.png"]
@@ -174,32 +163,8 @@ def test_nothing_to_predict_is_an_error(tmp_path, model):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_camera_orientation_is_applied(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
-    path = _save(tmp_path / "a.jpg", _picture(16, 24, 12), exif=exif)
-    image = read_picture(path)
-    assert image.shape == (24, 16, 3)
-    assert image[2].mean() < 60 and image[-2].mean() > 190
-
-
-def test_grey_alpha_palette_and_16_bits_become_rgb(tmp_path):
-    image = _picture()
-    grey = image[..., 0]
-    alpha = np.dstack([image, np.full_like(grey, 7)])
-    pictures = {
-        "grey": Image.fromarray(grey),
-        "alpha": Image.fromarray(alpha),
-        "palette": Image.fromarray(image).quantize(4),
-        "16bit": Image.fromarray(grey.astype(np.uint16) * 256 + 99),
-    }
-    for name, picture in pictures.items():
-        picture.save(tmp_path / f"{name}.png")
-        np.testing.assert_array_equal(read_picture(tmp_path / f"{name}.png"), image)
-
-
 def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path, model):
-    path = _save(tmp_path / "a.png", _picture(100, 200))
+    path = save(tmp_path / "a.png", picture(100, 200))
     result = predict_files(model, [path], tmp_path / "out", max_pixels=19_999)
     assert result.written == ()
     assert "200x100" in result.errors[0] and "--size" in result.errors[0]
@@ -215,12 +180,12 @@ def test_missing_memory_is_told(tmp_path, model, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(prediction.Segmenter, "class_maps", exhausted)
-    path = _save(tmp_path / "a.png", _picture())
+    path = save(tmp_path / "a.png", picture())
     (error,) = predict_files(model, [path], tmp_path / "out").errors
     assert "memory" in error and "a.png" in error
 
 
 def test_a_model_without_names_is_drawn_in_the_default_palette(tmp_path):
-    path = _save(tmp_path / "a.png", _picture())
+    path = save(tmp_path / "a.png", picture())
     result = predict_files(by_brightness(names=None), [path], tmp_path / "out")
     assert result.written and NAMES

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hyperseg_tf.base.errors import UserError
-from hyperseg_tf.inference.segmenter import normalise
+from hyperseg_tf.base.pixels import normalise
 from hyperseg_tf.profiling import benchmark
 from tests.tiny_segmenter import by_brightness, random_hyperseg
 

@@ -1,4 +1,3 @@
-import json
 import math
 from dataclasses import replace
 
@@ -8,7 +7,6 @@ from tensorflow.python.framework import ops
 from tensorflow.python.profiler.internal import flops_registry  # noqa: F401
 
 from hyperseg_tf import presets
-from hyperseg_tf.cli import main
 from hyperseg_tf.network.layout import decoder_layout
 from hyperseg_tf.network.model import HyperSeg
 from hyperseg_tf.presets.ablations import UNREDUCED
@@ -153,23 +151,3 @@ def test_a_static_decoder_generates_nothing():
     assert count.grid == (0, 0)
     assert set(count.macs) == {"backbone", "context", "static"}
     assert "-" in CountTable([preset]).row(count)
-
-
-def test_the_command_prints_figures_notes_and_json(tmp_path, capsys):
-    target = tmp_path / "counts.json"
-    name = "hyperseg_s_cityscapes"
-    assert main(["presets", name, "--measure", "--json", str(target)]) == 0
-    out = capsys.readouterr().out
-    assert "10,041,398" in out
-    assert "17.0 -0.8%" in out
-    assert "shares one weight head" in out
-    (facts,) = json.loads(target.read_text())
-    assert facts["parameters"] == 10_041_398
-    assert facts["macs"]["generation"] > 0
-
-
-def test_the_command_refuses_unknown_names_and_json_without_counts(capsys, tmp_path):
-    assert main(["presets", "hyperseg_xl"]) == 2
-    assert "no preset 'hyperseg_xl'" in capsys.readouterr().err
-    assert main(["presets", "--json", str(tmp_path / "x.json")]) == 2
-    assert "give both" in capsys.readouterr().err
