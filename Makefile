@@ -52,6 +52,7 @@ test-slow: .venv/test
 lint: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 format: .venv/test
 	$(BIN)/ruff check --fix .

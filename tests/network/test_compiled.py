@@ -7,6 +7,7 @@ import tensorflow as tf
 from hyperseg_tf import DPWConv
 from hyperseg_tf.ops import choice
 from tests.calibrated import pictures
+from tests.implementations import FUSED
 from tests.tiny_segmenter import random_hyperseg
 
 
@@ -16,7 +17,7 @@ def model():
 
 
 @pytest.mark.parametrize("folded", [False, True])
-@pytest.mark.parametrize("implementation", ["auto", "fused", "xla", "slices"])
+@pytest.mark.parametrize("implementation", ["auto", "xla", "slices", FUSED])
 def test_a_compiled_function_takes_a_path_that_xla_has(model, implementation, folded):
     network = model.with_implementation(implementation)
     network = network.fold() if folded else network
@@ -27,6 +28,7 @@ def test_a_compiled_function_takes_a_path_that_xla_has(model, implementation, fo
     assert np.abs(found - want).max() <= 1e-4 * np.abs(want).max()
 
 
+@pytest.mark.ops
 def test_a_layer_that_ran_eagerly_can_be_compiled_afterwards():
     layer = DPWConv(3, 3, implementation="fused")
     rng = np.random.default_rng(0)

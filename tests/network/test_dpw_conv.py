@@ -7,9 +7,8 @@ import tensorflow as tf
 
 from hyperseg_tf import DPWConv
 from tests.golden import arrays
+from tests.implementations import IMPLEMENTATIONS
 from tests.layouts import OPERATION, nchw, nhwc
-
-IMPLEMENTATIONS = ("einsum", "slices", "xla", "fused")
 
 
 def _forward_and_gradients(layer, x, weights, factors):

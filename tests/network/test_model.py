@@ -8,6 +8,7 @@ import tensorflow as tf
 import hyperseg_tf
 from hyperseg_tf.convert.released import entries as released
 from tests.golden import arrays, golden_dir, load_recipe, state_dict
+from tests.implementations import IMPLEMENTATIONS
 from tests.layouts import nchw, nhwc
 
 # Our preset of each reference model, and its trainable parameters.
@@ -30,6 +31,12 @@ REST = [
     for name in MODELS
     if (name, implementation) not in RUNS
 ]
+
+
+def _run(run):
+    marks = [pytest.mark.slow] if run in REST else []
+    marks += [pytest.mark.ops] if "fused" in run else []
+    return pytest.param(*run, marks=marks)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +84,7 @@ def _check_weights(found, gold, key):
 
 @pytest.mark.parametrize(
     ("name", "implementation"),
-    [*RUNS, *(pytest.param(*run, marks=pytest.mark.slow) for run in REST)],
+    [_run(run) for run in (*RUNS, *REST)],
 )
 def test_every_tensor_matches_the_reference(reference_model, name, implementation):
     gold = arrays(name)
@@ -152,7 +159,7 @@ def tiny():
     return hyperseg_tf.HyperSeg.from_preset("hyperseg_tiny", num_classes=5)
 
 
-@pytest.mark.parametrize("implementation", ["einsum", "slices", "xla", "fused"])
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 @pytest.mark.parametrize("shape", [(1, 32, 32), (3, 64, 33), (2, 97, 131)])
 def test_any_size_from_32_and_any_batch_work(tiny, implementation, shape):
     model = tiny.with_implementation(implementation)

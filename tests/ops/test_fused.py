@@ -20,6 +20,8 @@ from hyperseg_tf.ops.path import PLAIN
 from tests.calibrated import pictures
 from tests.layouts import OPERATION
 
+pytestmark = pytest.mark.ops
+
 _PADDINGS = ("reflect", "replicate", "circular", "zeros")
 # One rounding of inputs and one of the output, relative to the largest value.
 _STORAGE = {"bfloat16": 2**-7, "float16": 2**-10}

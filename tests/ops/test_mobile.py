@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from hyperseg_tf.network.backbones.bottleneck import MobileBottleneck
 from hyperseg_tf.ops import choice, mobile, plain
 
+pytestmark = pytest.mark.ops
+
 RNG = np.random.default_rng(7)
 
 

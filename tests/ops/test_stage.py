@@ -10,6 +10,8 @@ from hyperseg_tf.ops.normalise import normalise_batch
 from hyperseg_tf.training.losses import BootstrappedCrossEntropy
 from tests.calibrated import pictures
 
+pytestmark = pytest.mark.ops
+
 EPSILON = 1e-5
 
 
