@@ -25,6 +25,7 @@ from hyperseg_tf.cli import (
     recipes,
     train,
 )
+from hyperseg_tf.cli.exit_status import FAILED, INTERRUPTED
 from hyperseg_tf.cli.quiet import import_tensorflow
 
 _COMMANDS = (
@@ -39,9 +40,6 @@ _COMMANDS = (
     presets,
     recipes,
 )
-
-FAILED = 2
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ import shlex
 import sys
 from pathlib import Path
 
-INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
+from hyperseg_tf.cli.exit_status import INTERRUPTED
 
 
 def add(commands) -> None:

@@ -3,11 +3,8 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from hyperseg_tf import visualise
-from hyperseg_tf.base.atomic import atomic_file, atomic_folder
-from hyperseg_tf.base.errors import UserError
 
 COLOURS = [(128, 128, 128), (128, 0, 0), None]
 
@@ -98,52 +95,6 @@ def test_classes_in_leaves_out_void():
     assert visualise.classes_in(np.array([[3, 255], [0, 3]], np.uint8), 11) == [0, 3]
 
 
-def test_confusion_png_is_written_without_a_display(tmp_path, monkeypatch):
-    monkeypatch.delenv("DISPLAY", raising=False)
-    matrix = np.array([[8, 2, 0], [0, 0, 0], [1, 0, 9]])
-    path = tmp_path / "new" / "confusion.png"
-    visualise.confusion_png(
-        path, matrix, ["sky", "$x_", "car"], [0.7, float("nan"), 0.9], "camvid"
-    )
-    with Image.open(path) as picture:
-        pixels = np.asarray(picture.convert("RGB")).astype(int)
-    assert min(pixels.shape[:2]) > 300
-    # Dark blue where the diagonal is: more blue than red.
-    assert (pixels[..., 2] - pixels[..., 0] > 60).mean() > 0.02
-    assert [entry.name for entry in path.parent.iterdir()] == ["confusion.png"]
-
-
-def test_confusion_png_checks_its_arguments(tmp_path):
-    with pytest.raises(ValueError, match=r"\(2, 2\)"):
-        visualise.confusion_png(tmp_path / "x.png", np.zeros((3, 3)), ["a", "b"])
-
-
 def test_visualise_needs_no_tensorflow():
     code = "import sys, hyperseg_tf.visualise; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-def test_atomic_file_leaves_the_old_file_after_an_error(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    with pytest.raises(RuntimeError), atomic_file(path) as temporary:
-        temporary.write_text("half")
-        assert temporary.suffix == ".txt"
-        raise RuntimeError
-    assert path.read_text() == "old"
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_atomic_folder_refuses_and_replaces(tmp_path):
-    path = tmp_path / "out"
-    with atomic_folder(path) as temporary:
-        (temporary / "a").write_text("1")
-    with pytest.raises(UserError, match="--overwrite"), atomic_folder(path):
-        pass
-    with pytest.raises(RuntimeError), atomic_folder(path, overwrite=True) as temporary:
-        raise RuntimeError
-    assert [entry.name for entry in path.iterdir()] == ["a"]
-    with atomic_folder(path, overwrite=True) as temporary:
-        (temporary / "b").write_text("2")
-    assert [entry.name for entry in path.iterdir()] == ["b"]
-    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
