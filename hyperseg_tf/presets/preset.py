@@ -19,7 +19,7 @@ class Preset:
         name: Name of the preset.
         num_classes: Channels of the logits.
         image_size: (height, width) of the published evaluation, in pixels.
-        backbone: Name in `hyperseg_tf.backbones`.
+        backbone: Name in `hyperseg_tf.network.backbones`.
         backbone_padding: "same", or "static": the amounts that the released weights
             were trained with, fixed for the backbone's nominal image size
             (EfficientNet only).

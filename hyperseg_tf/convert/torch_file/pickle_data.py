@@ -2,7 +2,7 @@
 
 A pickle is a program. This one interprets the few instructions that build tensors and
 plain values and refuses the rest by name; what a global or a call *means* is decided in
-`torch_objects`, as a description. Every loop, stack and string is bounded, because the
+`objects`, as a description. Every loop, stack and string is bounded, because the
 file is not trusted: adding an opcode here needs an argument why it stays so.
 """
 

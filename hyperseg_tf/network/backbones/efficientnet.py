@@ -100,7 +100,7 @@ def maps(
     folded: bool = False,
     implementation: str = "auto",
 ):
-    """Wire the backbone; see `hyperseg_tf.backbones.Family`."""
+    """Wire the backbone; see `hyperseg_tf.network.backbones.Family`."""
     net = variant(name)
     side = net.resolution
     pads = {"padding": padding, "folded": folded, "norm": NORM, "init": _conv_init()}

@@ -78,7 +78,7 @@ def maps(
     folded: bool = False,
     implementation: str = "auto",
 ):
-    """Wire the backbone; see `hyperseg_tf.backbones.Family`."""
+    """Wire the backbone; see `hyperseg_tf.network.backbones.Family`."""
     net = VARIANTS[name]
     wire = _Wire(net.norm, folded, use_bias=net.bottleneck)
     x = wire(images, 64, 7, "conv1", strides=2, activation="relu")
