@@ -384,6 +384,8 @@ def test_the_library_needs_no_torch():
     folder = Path(__file__).parents[2] / "hyperseg_tf"
     for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            names = [alias.name for alias in getattr(node, "names", ())]
+            if not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            names = [alias.name for alias in node.names]
             names += [getattr(node, "module", None) or ""]
             assert not any(n == "torch" or n.startswith("torch.") for n in names), path

@@ -7,7 +7,6 @@ import tensorflow as tf
 from hyperseg_tf import DPWConv
 from hyperseg_tf.ops import choice
 from tests.calibrated import pictures
-from tests.implementations import FUSED
 from tests.tiny_segmenter import random_hyperseg
 
 
@@ -16,8 +15,23 @@ def model():
     return random_hyperseg(4)
 
 
-@pytest.mark.parametrize("folded", [False, True])
-@pytest.mark.parametrize("implementation", ["auto", "xla", "slices", FUSED])
+def _slow(implementation, folded):
+    return pytest.param(implementation, folded, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(
+    ("implementation", "folded"),
+    [
+        ("auto", False),
+        pytest.param("fused", True, marks=pytest.mark.ops),
+        _slow("auto", True),
+        *(
+            _slow(name, folded)
+            for name in ("xla", "slices")
+            for folded in (False, True)
+        ),
+    ],
+)
 def test_a_compiled_function_takes_a_path_that_xla_has(model, implementation, folded):
     network = model.with_implementation(implementation)
     network = network.fold() if folded else network

@@ -8,7 +8,7 @@ from hyperseg_tf.network.decoder import Level
 from hyperseg_tf.network.weight_head import WeightHead
 from hyperseg_tf.ops.block import coordinates, fuse
 from tests.golden import arrays
-from tests.implementations import IMPLEMENTATIONS
+from tests.implementations import IMPLEMENTATIONS, MANY_SIZES
 from tests.layouts import OPERATION, nchw, nhwc
 
 HALOS = {"hyperseg_v1_0": "patch", "hyperseg_v0_1": "neighbour"}
@@ -40,7 +40,7 @@ def _level(case, gold, implementation):
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", MANY_SIZES)
 def test_inverted_residual_matches_the_reference(implementation, mode):
     gold = arrays("op_patch_inverted_residual")
     cases = json.loads(str(gold["cases_json"]))

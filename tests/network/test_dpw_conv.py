@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from hyperseg_tf import DPWConv
 from tests.golden import arrays
-from tests.implementations import IMPLEMENTATIONS
+from tests.implementations import IMPLEMENTATIONS, MANY_SIZES
 from tests.layouts import OPERATION, nchw, nhwc
 
 
@@ -20,7 +20,7 @@ def _forward_and_gradients(layer, x, weights, factors):
     return (y, *tape.gradient(total, [x, weights]))
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", MANY_SIZES)
 def test_matches_the_reference_forward_and_backward(implementation):
     gold = arrays("op_dynamic_patch_conv")
     cases = json.loads(str(gold["cases_json"]))

@@ -12,13 +12,11 @@ from tests.golden import arrays, state_dict
 from tests.layouts import nhwc
 from tests.network.test_model import MODELS
 
-# Plain; another backbone with pyramid pooling; learned kernels. The rest is slow.
-NAMES = (
-    "hyperseg_tiny",
-    "hyperseg_s_camvid_pspnet18",
-    "hyperseg_l_camvid_without_dpwconv",
-)
-REST = [name for name in presets.PRESETS if name not in NAMES]
+REST = [
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in presets.PRESETS
+    if name != "hyperseg_tiny"
+]
 
 
 def _trained(preset, images):
@@ -46,7 +44,11 @@ def _difference(found, want):
 
 @pytest.mark.parametrize(
     "name",
-    [*NAMES, "neighbour", *(pytest.param(n, marks=pytest.mark.slow) for n in REST)],
+    [
+        "hyperseg_tiny",
+        "neighbour",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in REST),
+    ],
 )
 def test_folding_keeps_the_logits_and_leaves_no_normalization(name, tmp_path):
     if name == "neighbour":

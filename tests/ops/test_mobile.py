@@ -47,8 +47,7 @@ def close(found, wanted):
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=2e-6 * scale)
 
 
-@settings(max_examples=60, deadline=None)
-@given(
+_EXPANSIONS = dict(
     batch=st.integers(0, 3),
     size=st.tuples(st.integers(1, 40), st.integers(1, 90)),
     channels=st.integers(1, 40),
@@ -57,9 +56,22 @@ def close(found, wanted):
     stride=st.integers(1, 3),
     borders=st.none() | st.tuples(st.integers(0, 4), st.integers(0, 4)),
 )
-def test_expansion_is_what_stock_operations_compute(
-    batch, size, channels, hidden, kernel_size, stride, borders
-):
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(**_EXPANSIONS)
+def test_expansion_is_what_stock_operations_compute(**case):
+    _check_expansion(**case)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(**_EXPANSIONS)
+def test_many_expansions_are_what_stock_operations_compute(**case):
+    _check_expansion(**case)
+
+
+def _check_expansion(batch, size, channels, hidden, kernel_size, stride, borders):
     if borders and min(size) + sum(borders) < kernel_size:
         borders = (kernel_size, 0)
     x = normal(batch, *size, channels)
@@ -77,17 +89,29 @@ def test_expansion_is_what_stock_operations_compute(
     np.testing.assert_array_equal(mean, again[1])
 
 
-@settings(max_examples=40, deadline=None)
-@given(
+_PROJECTIONS = dict(
     batch=st.integers(0, 3),
     size=st.tuples(st.integers(0, 20), st.integers(1, 40)),
     hidden=st.integers(1, 600),
     filters=st.integers(1, 60),
     residual=st.booleans(),
 )
-def test_projection_is_what_stock_operations_compute(
-    batch, size, hidden, filters, residual
-):
+
+
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(**_PROJECTIONS)
+def test_projection_is_what_stock_operations_compute(**case):
+    _check_projection(**case)
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None)
+@given(**_PROJECTIONS)
+def test_many_projections_are_what_stock_operations_compute(**case):
+    _check_projection(**case)
+
+
+def _check_projection(batch, size, hidden, filters, residual):
     x = normal(batch, *size, hidden)
     added = normal(batch, *size, filters) if residual else None
     arguments = (

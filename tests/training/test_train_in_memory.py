@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
+import pytest
 
 from hyperseg_tf.training.train import train
 from pipelines import Sample, load_sample, opening
@@ -52,6 +53,7 @@ def weights(out):
     return model.get_weights()
 
 
+@pytest.mark.slow
 def test_training_in_memory_ends_with_the_weights_of_training_from_files(
     tmp_path, monkeypatch
 ):
