@@ -68,7 +68,12 @@ def build(channels: int, levels: int, form: str, folded: bool = False) -> keras.
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
 class GlobalContext(layers.Layer):
-    """Global average in every pixel: (B, h, w, C) -> the same shape."""
+    """The global average, in every pixel (Section 3.1).
+
+    Shapes:
+        inputs: (B, h, w, C).
+        returns: Same shape and dtype.
+    """
 
     def call(self, x):
         return ops.broadcast_to(ops.mean(x, axis=(1, 2), keepdims=True), ops.shape(x))
@@ -79,9 +84,11 @@ class GlobalContext(layers.Layer):
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
 class NearestUpsample(layers.Layer):
-    """Nearest upsampling by two: (B, h, w, C) -> (B, 2h, 2w, C).
+    """Nearest upsampling by two; `keras.layers.UpSampling2D` fails on unknown sizes.
 
-    `keras.layers.UpSampling2D` fails on unknown sizes in a graph.
+    Shapes:
+        inputs: (B, h, w, C); sizes may be unknown in a graph.
+        returns: (B, 2h, 2w, C), same dtype.
     """
 
     def call(self, x):

@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from hyperseg_tf.network.layout import decoder_layout
+
 
 def fold(model, implementation: str | None = None):
     """An inference copy of a model that has no batch normalization left.
@@ -74,7 +76,7 @@ def _leaves(model):
 
 
 def _fold_dynamic(source, target):
-    level_layouts, heads = _layouts(source)
+    level_layouts, heads = decoder_layout(source.preset)
     kernels = [
         np.asarray(source.get_layer(f"weights_{i}").kernel, "float64").copy()
         for i in range(len(heads))
@@ -92,9 +94,3 @@ def _fold_dynamic(source, target):
             start += count
     for i, kernel in enumerate(kernels):
         target.get_layer(f"weights_{i}").kernel.assign(kernel)
-
-
-def _layouts(model):
-    from hyperseg_tf.network.layout import decoder_layout
-
-    return decoder_layout(model.preset)

@@ -15,6 +15,7 @@ from hyperseg_tf.network import (
     static_decoder,
 )
 from hyperseg_tf.network.decoder import Level
+from hyperseg_tf.network.fold import fold
 from hyperseg_tf.network.layout import decoder_layout, signal_channels
 from hyperseg_tf.network.weight_head import WeightHead
 from hyperseg_tf.ops import choice, resize
@@ -52,8 +53,12 @@ class HyperSeg(keras.Model):
         if isinstance(preset, dict):
             preset = Preset.from_dict(preset)
         choice.check(implementation)
+
+        # Inputs
         images = keras.Input((None, None, 3), name="images")
         x = PadToMultiple(preset.size_multiple, name="pad")(images)
+
+        # Backbone
         backbone = backbones.build(
             preset.backbone,
             preset.backbone_padding,
@@ -62,6 +67,8 @@ class HyperSeg(keras.Model):
             implementation,
         )
         *features, head = backbone(x)
+
+        # Context
         signal = head
         if preset.context_levels:
             signal = context_head.build(
@@ -71,11 +78,15 @@ class HyperSeg(keras.Model):
                 folded,
             )(head)
         signal = _pool(signal, preset.patch_size)
+
+        # Levels
         maps = (x, *features)
         if preset.dynamic:
             weights, outputs = _decode(preset, maps, signal, implementation, folded)
         else:
             weights, outputs = [], static_decoder.build(preset, maps, signal, folded)
+
+        # Output
         logits = outputs[-1]
         if len(outputs) == len(features):
             logits = BilinearUpsample(name="upsample")(logits)
@@ -144,8 +155,6 @@ class HyperSeg(keras.Model):
 
     def fold(self, implementation: str | None = None) -> "HyperSeg":
         """An inference copy without batch normalization (Appendix E)."""
-        from hyperseg_tf.network.fold import fold
-
         return fold(self, implementation)
 
     def with_implementation(self, implementation: str) -> "HyperSeg":
@@ -287,7 +296,12 @@ class PadToMultiple(layers.Layer):
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
 class BilinearUpsample(layers.Layer):
-    """Bilinear upsampling by two: (B, H, W, C) -> (B, 2H, 2W, C)."""
+    """Bilinear upsampling by two, half-pixel centres.
+
+    Shapes:
+        inputs: (B, H, W, C); sizes may be unknown in a graph.
+        returns: (B, 2H, 2W, C), same dtype.
+    """
 
     def call(self, x):
         return resize.upsample(x)

@@ -94,7 +94,15 @@ class Fuse(layers.Layer):
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
 class ReflectPad(layers.Layer):
-    """Reflect `amount` pixels at each side: (B, H, W, C) -> (B, H + 2a, W + 2a, C)."""
+    """Reflect pixels at every side, without the edge itself.
+
+    Args:
+        amount: Pixels at each side; less than H and W.
+
+    Shapes:
+        inputs: (B, H, W, C).
+        returns: (B, H + 2 * amount, W + 2 * amount, C).
+    """
 
     def __init__(self, amount, **kwargs):
         super().__init__(**kwargs)

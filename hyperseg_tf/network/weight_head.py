@@ -64,7 +64,7 @@ class WeightHead(keras.layers.Layer):
         )
 
     def call(self, signal, return_kernel=False):
-        kernel = ops.convert_to_tensor(self.kernel)
+        kernel = ops.cast(self.kernel, self.compute_dtype)
         weights = generate(signal, kernel, self.groups, self.offset)[..., : self.units]
         return (weights, kernel) if return_kernel else weights
 

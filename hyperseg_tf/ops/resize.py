@@ -19,7 +19,9 @@ def upsample(x, portable: bool = False):
         import tensorflow as tf
 
         height, width = ops.shape(x)[1:3]
-        return tf.image.resize(x, (2 * height, 2 * width), "bilinear")
+        # It computes in float32 and says so.
+        doubled = tf.image.resize(x, (2 * height, 2 * width), "bilinear")
+        return tf.cast(doubled, x.dtype)
     return _double(_double(x, 2), 1)
 
 

@@ -88,6 +88,7 @@ class BootstrappedCrossEntropy(keras.losses.Loss):
             "threshold": self.threshold,
             "void": self.void,
             "released_arithmetic": self.released_arithmetic,
+            "dtype": self.dtype,
         }
 
     def _mean_of_largest(self, losses, valid):

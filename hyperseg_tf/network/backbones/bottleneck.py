@@ -54,11 +54,11 @@ class MobileBottleneck(layers.Layer):
         hidden = channels * self.expansion
         self.residual = self.strides == 1 and channels == self.filters
         # The names of the layers of the form with batch normalization.
-        name = self.name
+        name, dtype = self.name, self.dtype_policy
         self.expand = None
         if self.expansion != 1:
             self.expand = layers.Conv2D(
-                hidden, 1, activation="silu", name=f"{name}expand_conv"
+                hidden, 1, activation="silu", name=f"{name}expand_conv", dtype=dtype
             )
             self.expand.build(shape)
         hidden_shape = (None, None, None, hidden)
@@ -68,17 +68,20 @@ class MobileBottleneck(layers.Layer):
             padding="valid" if self.borders else "same",
             activation="silu",
             name=f"{name}dwconv",
+            dtype=dtype,
         )
         self.depthwise.build(hidden_shape)
         self.reduce = layers.Conv2D(
-            self.squeezed, 1, activation="silu", name=f"{name}se_reduce"
+            self.squeezed, 1, activation="silu", name=f"{name}se_reduce", dtype=dtype
         )
         self.reduce.build(hidden_shape)
         self.excite = layers.Conv2D(
-            hidden, 1, activation="sigmoid", name=f"{name}se_expand"
+            hidden, 1, activation="sigmoid", name=f"{name}se_expand", dtype=dtype
         )
         self.excite.build((None, None, None, self.squeezed))
-        self.project = layers.Conv2D(self.filters, 1, name=f"{name}project_conv")
+        self.project = layers.Conv2D(
+            self.filters, 1, name=f"{name}project_conv", dtype=dtype
+        )
         self.project.build(hidden_shape)
 
     def call(self, x):

@@ -159,10 +159,17 @@ def _bottleneck(wire, x, width, stride, name):
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
 class PyramidPool(layers.Layer):
-    """Average over a grid of `bins` x `bins` cells: (B, H, W, C) -> (B, n, n, C).
+    """Average over the cells of a square grid.
 
-    Cell i covers rows `floor(i H / n)` to `ceil((i + 1) H / n)`; cells of a map that
-    does not divide overlap. Any size works, smaller ones than the grid, too.
+    Of n cells, cell i covers rows `floor(i H / n)` to `ceil((i + 1) H / n)`; cells of a
+    map that does not divide overlap. Any size works, smaller ones than the grid, too.
+
+    Args:
+        bins: Cells along a side, n.
+
+    Shapes:
+        inputs: (B, H, W, C).
+        returns: (B, n, n, C).
     """
 
     def __init__(self, bins, **kwargs):
@@ -198,7 +205,10 @@ class PyramidPool(layers.Layer):
 class PyramidSpread(layers.Layer):
     """Bilinear resize of a small map to the size of another, half-pixel centres.
 
-    Called as `layer([small, like])`: (B, n, n, C), (B, H, W, D) -> (B, H, W, C).
+    Shapes:
+        small: (B, n, n, C).
+        like: (B, H, W, D); only its size counts. Called as `layer([small, like])`.
+        returns: (B, H, W, C).
     """
 
     def call(self, inputs):
