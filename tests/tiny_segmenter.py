@@ -4,6 +4,8 @@
 is a real one whose random weights give logits that differ.
 """
 
+import functools
+
 import keras
 import numpy as np
 from PIL import Image
@@ -33,6 +35,22 @@ def by_brightness(names=NAMES, channels=3):
 def random_hyperseg(num_classes=3):
     from hyperseg_tf import HyperSeg
 
+    model = HyperSeg.from_preset("hyperseg_tiny", num_classes=num_classes)
+    model.set_weights(_random_weights(num_classes))
+    model.set_metadata(
+        {
+            "classes": list(NAMES[:num_classes]),
+            "colours": [list(colour) for colour in COLOURS[:num_classes]],
+        }
+    )
+    return model
+
+
+@functools.cache
+def _random_weights(num_classes):
+    """Made once in a process: calibrating takes seconds."""
+    from hyperseg_tf import HyperSeg
+
     keras.utils.set_random_seed(0)
     model = HyperSeg.from_preset("hyperseg_tiny", num_classes=num_classes)
     # Running statistics of real activations, as the logits of a fresh network hardly
@@ -41,13 +59,7 @@ def random_hyperseg(num_classes=3):
     for weight in model.weights:
         if "weights_" in weight.path:
             weight.assign(0.3 * weight)
-    model.set_metadata(
-        {
-            "classes": list(NAMES[:num_classes]),
-            "colours": [list(colour) for colour in COLOURS[:num_classes]],
-        }
-    )
-    return model
+    return model.get_weights()
 
 
 def write_data(directory, labels, split="val", names=NAMES, images=None):

@@ -23,10 +23,7 @@ from hyperseg_tf.convert.torch_file import writer as torch_writer
 from tests.convert.checkpoints import MODELS, assert_same, rows_of
 from tests.golden import arrays, golden_dir, state_dict
 
-EVERY = [
-    pytest.param(name, marks=() if name == "camvid_hyperseg_s" else pytest.mark.slow)
-    for name in MODELS
-]
+EVERY = [pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
 
 
 def _arch(name):

@@ -23,7 +23,7 @@ def _slow(implementation, folded):
     ("implementation", "folded"),
     [
         ("auto", False),
-        pytest.param("fused", True, marks=pytest.mark.ops),
+        pytest.param("fused", True, marks=[pytest.mark.ops, pytest.mark.slow]),
         _slow("auto", True),
         *(
             _slow(name, folded)

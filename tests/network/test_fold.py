@@ -42,14 +42,7 @@ def _difference(found, want):
     return np.abs(found - want).max() / np.abs(want).max()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "hyperseg_tiny",
-        "neighbour",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in REST),
-    ],
-)
+@pytest.mark.parametrize("name", ["hyperseg_tiny", "neighbour", *REST])
 def test_folding_keeps_the_logits_and_leaves_no_normalization(name, tmp_path):
     if name == "neighbour":
         preset = replace(
@@ -86,7 +79,13 @@ def _logits(model, images):
     return np.asarray(taps[level])
 
 
-@pytest.mark.parametrize("name", ["camvid_hyperseg_s", "cityscapes_hyperseg_s"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "camvid_hyperseg_s",
+        pytest.param("cityscapes_hyperseg_s", marks=pytest.mark.slow),
+    ],
+)
 def test_folding_the_reference_weights_keeps_the_logits_to_five_digits(name):
     gold = arrays(name)
     model = HyperSeg.from_preset(

@@ -71,7 +71,7 @@ _FIXED = settings(
 )
 
 
-@settings(_FIXED, max_examples=2)
+@settings(_FIXED, max_examples=1)
 @given(_random_presets())
 def test_random_presets_build_run_save_fold_and_learn(tmp_path_factory, preset):
     _check(tmp_path_factory, preset)

@@ -122,7 +122,9 @@ def test_it_learns(whole):
     assert result.log[-1]["loss"] < 0.85 * result.log[0]["loss"]
 
 
-@pytest.mark.parametrize("step", [2, 4, 7])
+@pytest.mark.parametrize(
+    "step", [4, *(pytest.param(step, marks=pytest.mark.slow) for step in (2, 7))]
+)
 def test_run_stopped_by_ctrl_c_ends_like_an_uninterrupted_one(
     step, whole, data, tmp_path, monkeypatch
 ):
