@@ -1,9 +1,12 @@
-"""Every class that files name: found by its registration, none may be left out.
+"""Every class that Keras finds by its name, walked, so that none can be forgotten.
 
-A class registered in `hyperseg_tf` without a case below fails here.
+Keras saves a class as its registered name and its config. A name that two classes
+share, or an argument the config forgets, loads without an error and answers wrongly.
+A registered class without an entry in `LAYERS` or `OTHERS` fails here.
 """
 
 import ast
+import functools
 import importlib
 import inspect
 import pkgutil
@@ -18,329 +21,501 @@ import pytest
 import tensorflow as tf
 
 import hyperseg_tf
-from hyperseg_tf import DPWConv, HyperSeg, presets
-from hyperseg_tf.evaluation.metrics import ConfusionMatrix
-from hyperseg_tf.network import backbones, context_head
-from hyperseg_tf.network.backbones.bottleneck import MobileBottleneck
-from hyperseg_tf.network.backbones.resnet import PyramidPool, PyramidSpread
-from hyperseg_tf.network.batch_norm import BatchNorm
-from hyperseg_tf.network.context_head import GlobalContext, NearestUpsample
-from hyperseg_tf.network.decoder import Level
-from hyperseg_tf.network.model import BilinearUpsample, CropToImage, PadToMultiple
-from hyperseg_tf.network.static_decoder import Fuse, ReflectPad
-from hyperseg_tf.network.weight_head import HyperFanIn, WeightHead
-from hyperseg_tf.training.losses import BootstrappedCrossEntropy
-from hyperseg_tf.training.schedules import PolyDecay
+from hyperseg_tf import presets
+from tests.calibrated import pictures
 
-ROOT = Path(hyperseg_tf.__file__).parent
 PREFIX = "hyperseg_tf>"
-
-
-def _list_of(layer, *tensors):
-    return layer(list(tensors))
-
-
-def _level(layer, *tensors):
-    *maps, signal, kernel = tensors
-    return layer(maps, signal=signal, kernel=kernel)
+# Largest error over largest value; bfloat16 has 8 bits, float16 11.
+HALVES = {
+    "mixed_float16": 1e-2,
+    "mixed_bfloat16": 6e-2,
+    "float16": 1e-2,
+    "bfloat16": 6e-2,
+}
 
 
 @dataclass(frozen=True)
-class Case:
-    """A layer with awkward arguments, and what it is called with.
+class LayerCase:
+    """A layer, and how it is called.
 
-    Args:
-        layer: Its class.
+    Attributes:
         arguments: Of the constructor.
-        shapes: Of the inputs; maps are (B, H, W, C), what has no batch is (rows, n).
-        call: How it takes them.
-        half: Whether it computes in 16 bits where it is told to.
+        shapes: Of the inputs, images and weights alike.
+        call: Calls a layer with a list of tensors.
+        known: Inputs whose height and width have to be known in a graph.
+        no_half: Why another precision is not asked of the layer itself.
+        slow: Left to the slow tests; the config is looked at all the same.
     """
 
-    layer: type
     arguments: dict
-    shapes: tuple[tuple[int, ...], ...]
-    call: Callable = lambda layer, x: layer(x)
-    half: bool = True
-
-    def make(self, **more):
-        return self.layer(**{**self.arguments, **more})
-
-    def tensors(self):
-        rng = np.random.default_rng(0)
-        return [tf.constant(rng.normal(size=s), tf.float32) for s in self.shapes]
-
-    def inputs(self, known=False):
-        def one(shape):
-            if len(shape) == 2:
-                return keras.Input(batch_shape=shape)
-            return keras.Input(shape[1:] if known else (None, None, shape[-1]))
-
-        return [one(shape) for shape in self.shapes]
-
-    def model(self, layer, known=False):
-        inputs = self.inputs(known)
-        return keras.Model(inputs, self.call(layer, *inputs))
-
-    def built(self, **more):
-        """The layer, called once, with weights that are nobody's default."""
-        layer = self.make(**more)
-        self.call(layer, *self.tensors())
-        rng = np.random.default_rng(1)
-        for weight in layer.weights:
-            weight.assign(rng.uniform(0.4, 1.3, weight.shape))
-        return layer
+    shapes: tuple
+    call: Callable = lambda layer, tensors: layer(*tensors)
+    known: tuple[int, ...] = ()
+    no_half: str = ""
+    slow: bool = False
 
 
-_MAP = ((2, 6, 10, 5),)
-_BOTTLENECK = {"filters": 5, "kernel_size": 3, "expansion": 2, "squeezed": 3}
-_PER_PATCH = 14 * 7 + 14 * 9 + 3 * 14  # of a level of 7 -> 14 -> 3 channels
+def _list(layer, tensors):
+    return layer(tensors)
+
+
+def _level_from_signal(layer, tensors):
+    *inputs, signal, kernel = tensors
+    return layer(inputs, signal=signal, kernel=kernel)
+
+
+def _head_and_kernel(layer, tensors):
+    return layer(*tensors, return_kernel=True)
+
+
+_TINY = presets.get("hyperseg_tiny").to_dict()
+_WHOLE_MODEL = "its layers take the global policy: see the test of mixed precision"
+_X = (2, 6, 10, 5)
+
 LAYERS = {
-    "bottleneck": Case(MobileBottleneck, _BOTTLENECK, _MAP),
-    "bottleneck, stride 2": Case(
-        MobileBottleneck,
-        {**_BOTTLENECK, "expansion": 1, "strides": 2, "borders": (0, 1)},
-        _MAP,
-    ),
-    "pyramid pool": Case(PyramidPool, {"bins": 3}, ((2, 7, 5, 4),)),
-    "pyramid spread": Case(
-        PyramidSpread, {}, ((2, 3, 3, 4), (2, 7, 5, 2)), call=_list_of
-    ),
-    "batch norm": Case(BatchNorm, {"momentum": 0.7, "epsilon": 1e-4}, _MAP),
-    "global context": Case(GlobalContext, {}, _MAP),
-    "nearest": Case(NearestUpsample, {}, _MAP),
-    "bilinear": Case(BilinearUpsample, {}, _MAP),
-    "pad": Case(PadToMultiple, {"multiple": 24}, ((2, 33, 48, 3),)),
-    "crop": Case(CropToImage, {}, ((2, 64, 64, 4), (2, 33, 50, 3)), call=_list_of),
-    "fuse": Case(Fuse, {"positions": False}, ((2, 6, 10, 3), (2, 3, 5, 2)), _list_of),
-    "fuse, one": Case(Fuse, {}, ((2, 6, 10, 3),), call=_list_of),
-    "reflect": Case(ReflectPad, {"amount": 2}, _MAP),
-    "weight head": Case(
-        WeightHead,
-        {
-            "units": 7,
-            "groups": 2,
-            "offset": 1,
-            "channels": 4,
-            "fan_ins": ((3, 5), (4, 2)),
-        },
-        ((2, 3, 5, 6),),
-        call=lambda layer, x: layer(x, return_kernel=True),
-    ),
-    "dynamic convolution": Case(
-        DPWConv,
-        {"filters": 4, "kernel_size": 3, "groups": 2, "padding": "zeros"},
-        ((2, 6, 10, 2), (2, 3, 5, 4 * 9)),
-        call=_list_of,
-    ),
-    "pointwise level": Case(
-        Level,
-        {"filters": 3, "start": 2, "groups": 2, "offset": 1, "positions": False},
-        ((2, 6, 10, 4), (2, 3, 5, 3), (2, 3, 5, 24), (2, 3, 5, 7), (3, 24)),
-        call=_level,
-    ),
-    "level": Case(
-        Level,
-        {"filters": 3, "kernel_size": 3, "halo": "neighbour", "padding": "zeros"},
-        ((2, 6, 10, 3), (2, 3, 5, 2), (2, 3, 5, _PER_PATCH)),
-        call=_list_of,
-    ),
-    "folded level": Case(
-        Level,
-        {"filters": 3, "kernel_size": 3, "folded": True, "expand_ratio": 2},
-        ((2, 6, 10, 5), (2, 3, 5, _PER_PATCH)),
-        call=_list_of,
-    ),
+    "BatchNorm": {
+        "": LayerCase({"momentum": 0.7, "epsilon": 1e-2}, (_X,)),
+    },
+    "BilinearUpsample": {
+        "": LayerCase({}, ((2, 7, 3, 5),)),
+        "one_pixel": LayerCase({}, ((1, 1, 1, 2),)),
+    },
+    "CropToImage": {
+        "": LayerCase({}, ((2, 8, 12, 5), (2, 7, 9, 3)), _list),
+    },
+    "DPWConv": {
+        "": LayerCase({"filters": 4, "kernel_size": 3}, (_X, (2, 3, 2, 180)), _list),
+        "other": LayerCase(
+            {
+                "filters": 6,
+                "kernel_size": 5,
+                "groups": 2,
+                "padding": "circular",
+                "halo": "neighbour",
+                "remainder": "zero",
+                "implementation": "einsum",
+            },
+            ((1, 7, 9, 4), (1, 3, 2, 300)),
+            _list,
+        ),
+    },
+    "Fuse": {
+        "": LayerCase({}, ((2, 6, 10, 3), (2, 3, 5, 4)), _list),
+        "coarsest": LayerCase({"positions": False}, ((2, 7, 3, 5),), _list),
+    },
+    "GlobalContext": {
+        "": LayerCase({}, ((2, 7, 3, 5),)),
+    },
+    "HyperSeg": {
+        "": LayerCase(
+            {
+                "preset": _TINY,
+                "implementation": "slices",
+                "metadata": {"classes": ["a", "b"]},
+            },
+            ((1, 33, 50, 3),),
+            no_half=_WHOLE_MODEL,
+        ),
+        "folded": LayerCase(
+            {"preset": _TINY, "implementation": "einsum", "folded": True},
+            ((1, 33, 50, 3),),
+            no_half=_WHOLE_MODEL,
+            slow=True,
+        ),
+    },
+    "Level": {
+        # 4 filters over 2 coordinates, 5 and 3 channels.
+        "pointwise": LayerCase(
+            {"filters": 4}, (_X, (2, 3, 5, 3), (2, 3, 2, 40)), _list
+        ),
+        # 7 to 14 channels, 9 depthwise, 14 to 7: the residual is added.
+        "residual": LayerCase(
+            {"filters": 7, "kernel_size": 3, "implementation": "slices"},
+            (_X, (2, 3, 2, 98 + 126 + 98)),
+            _list,
+        ),
+        "from_signal": LayerCase(
+            {
+                "filters": 4,
+                "kernel_size": 3,
+                "start": 5,
+                "groups": 2,
+                "offset": 4,
+                "expand_ratio": 3,
+                "halo": "neighbour",
+                "padding": "circular",
+                "positions": False,
+            },
+            (_X, (2, 3, 5, 3), (2, 3, 2, 510), (2, 3, 2, 12), (4, 510)),
+            _level_from_signal,
+        ),
+        "folded": LayerCase(
+            {
+                "filters": 4,
+                "kernel_size": 5,
+                "folded": True,
+                "implementation": "einsum",
+            },
+            (_X, (2, 3, 2, 98 + 350 + 56)),
+            _list,
+        ),
+    },
+    "MobileBottleneck": {
+        "": LayerCase(
+            {"filters": 5, "kernel_size": 3, "expansion": 2, "squeezed": 2}, (_X,)
+        ),
+        "stride": LayerCase(
+            {
+                "filters": 7,
+                "kernel_size": 5,
+                "expansion": 1,
+                "squeezed": 3,
+                "strides": 2,
+                "borders": (1, 2),
+                "implementation": "slices",
+            },
+            ((2, 8, 11, 5),),
+        ),
+    },
+    "NearestUpsample": {
+        "": LayerCase({}, ((2, 7, 3, 5),)),
+    },
+    "PadToMultiple": {
+        "": LayerCase({"multiple": 48}, ((1, 33, 97, 3),)),
+    },
+    "PyramidPool": {
+        "": LayerCase({"bins": 3}, ((2, 7, 10, 5),)),
+        "larger_than_the_map": LayerCase({"bins": 6}, ((1, 5, 1, 2),)),
+    },
+    "PyramidSpread": {
+        "": LayerCase({}, ((2, 3, 3, 5), (2, 7, 10, 4)), _list, known=(0,)),
+    },
+    "ReflectPad": {
+        "": LayerCase({"amount": 2}, ((2, 7, 3, 5),)),
+    },
+    "WeightHead": {
+        "": LayerCase(
+            {"units": 7, "groups": 2, "offset": 3, "channels": 4}, ((2, 3, 5, 9),)
+        ),
+        "with_kernel": LayerCase(
+            {
+                "units": 10,
+                "groups": 4,
+                "offset": 0,
+                "channels": 8,
+                "fan_ins": ((4, 2), (6, 3)),
+            },
+            ((2, 3, 5, 9),),
+            _head_and_kernel,
+        ),
+    },
 }
+
+
+def _loss(loss):
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 4, (2, 5, 7))
+    return float(loss(labels, rng.normal(size=(2, 5, 7, 4)).astype("float32")))
+
+
+def _counts(metric):
+    rng = np.random.default_rng(3)
+    metric.update_state(rng.integers(0, 4, (2, 5, 7)), rng.integers(0, 4, (2, 5, 7)))
+    return metric.result()
+
+
+# Arguments off their defaults, and the values that must not change.
 OTHERS = {
-    BootstrappedCrossEntropy: {"k": 5, "threshold": 0.2, "void": 9},
-    ConfusionMatrix: {"num_classes": 3, "void": 7},
-    PolyDecay: {"initial": 0.1, "power": 0.5, "steps": 9, "every": 2},
-    HyperFanIn: {"fan_ins": ((2, 3), (1, 5)), "seed": 4},
+    "BootstrappedCrossEntropy": (
+        {
+            "k": 5,
+            "threshold": 1.5,
+            "void": 3,
+            "released_arithmetic": True,
+            "reduction": "sum",
+            "dtype": "bfloat16",
+        },
+        _loss,
+    ),
+    "ConfusionMatrix": ({"num_classes": 4, "void": 2}, _counts),
+    "HyperFanIn": (
+        {"fan_ins": ((4, 2), (6, 3)), "seed": 5},
+        lambda draw: draw((3, 12), "float32"),
+    ),
+    "PolyDecay": (
+        {"initial": 0.3, "power": 0.9, "steps": 70, "every": 8},
+        lambda rate: [float(rate(step)) for step in (0, 7, 13, 69, 80)],
+    ),
 }
-CLASSES = {case.layer for case in LAYERS.values()} | {*OTHERS, HyperSeg}
 
-each_layer = pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
-
-
-def _registered():
-    """(module, class) of every decorated class, read from the source."""
-    for path in ROOT.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.ClassDef) and any(
-                "register_keras_serializable" in ast.unparse(d)
-                for d in node.decorator_list
-            ):
-                yield path.relative_to(ROOT.parent).with_suffix(""), node.name
+CASES = [
+    pytest.param(
+        name,
+        kind,
+        id=f"{name}-{kind}" if kind else name,
+        marks=[pytest.mark.slow] if LAYERS[name][kind].slow else [],
+    )
+    for name, kinds in LAYERS.items()
+    for kind in kinds
+]
+layer_cases = pytest.mark.parametrize(("name", "kind"), CASES)
 
 
-def _plain(value):
-    """Configs compare as files hold them: lists for tuples."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
+def _modules():
+    for found in pkgutil.walk_packages(hyperseg_tf.__path__, "hyperseg_tf."):
+        if not found.name.endswith("__main__"):
+            yield importlib.import_module(found.name)
 
 
-def _close(found, wanted, **tolerance):
-    for one, other in zip(tf.nest.flatten(found), tf.nest.flatten(wanted), strict=True):
-        np.testing.assert_allclose(
-            tf.cast(one, "float32"), tf.cast(other, "float32"), **tolerance
-        )
+MODULES = list(_modules())
+CLASSES = {
+    name.removeprefix(PREFIX): cls
+    for name, cls in keras.saving.get_custom_objects().items()
+    if name.startswith(PREFIX)
+}
 
 
-def _equal(found, wanted):
-    _close(found, wanted, rtol=0, atol=0)
+def _registered_in_source() -> Counter:
+    """How often each name is registered, as written in the files."""
+    names = Counter()
+    for path in Path(hyperseg_tf.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            for decorator in getattr(node, "decorator_list", ()):
+                if "register_keras_serializable" in ast.unparse(decorator):
+                    package, *name = (value.value for value in decorator.args)
+                    names[f"{package}>{name[0] if name else node.name}"] += 1
+    return names
 
 
-def test_every_registered_class_has_a_name_of_its_own_and_a_case():
-    found = list(_registered())
-    twice = [name for name, n in Counter(name for _, name in found).items() if n > 1]
-    assert not twice, "Keras keeps the last of several classes of one name"
-    for module in pkgutil.walk_packages([str(ROOT)], "hyperseg_tf."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-    known = keras.saving.get_custom_objects()
-    names = {key for key in known if key.startswith(PREFIX)}
-    assert names == {f"{PREFIX}{name}" for _, name in found}
-    assert {known[name] for name in names} == CLASSES
+def test_no_two_classes_are_registered_under_one_name():
+    names = _registered_in_source()
+    assert {name: count for name, count in names.items() if count > 1} == {}
+    assert set(names) == {PREFIX + name for name in CLASSES}
 
 
-@pytest.mark.parametrize("kind", sorted(CLASSES, key=lambda c: c.__name__))
-def test_the_config_has_every_parameter(kind):
-    if kind is HyperSeg:
-        one = HyperSeg(presets.get("hyperseg_tiny"))
-    elif kind in OTHERS:
-        one = kind(**OTHERS[kind])
-    else:
-        one = next(c for c in LAYERS.values() if c.layer is kind).make()
-    given = inspect.signature(kind.__init__).parameters
-    wanted = {
-        name
-        for name, parameter in given.items()
-        if name != "self" and parameter.kind not in (2, 4)  # *args, **kwargs
+def test_every_registered_class_has_a_case():
+    assert set(CLASSES) == set(LAYERS) | set(OTHERS)
+
+
+def test_every_layer_is_registered():
+    layers = {
+        value
+        for module in MODULES
+        for value in vars(module).values()
+        if inspect.isclass(value)
+        and issubclass(value, keras.layers.Layer)
+        and value.__module__.startswith("hyperseg_tf.")
     }
-    assert wanted <= one.get_config().keys()
+    # A model for training is never saved: the HyperSeg in it is.
+    never_saved = {cls for cls in layers if issubclass(cls, keras.Model)}
+    never_saved -= {CLASSES["HyperSeg"]}
+    assert layers - never_saved <= set(CLASSES.values())
 
 
-@each_layer
-def test_the_config_is_the_same_after_build_and_in_a_copy(case):
-    layer = case.make(name="one")
-    before = layer.get_config()
-    for name, value in case.arguments.items():
-        assert _plain(before[name]) == _plain(value)
-    case.call(layer, *case.tensors())
-    assert layer.get_config() == before
-    assert _plain(type(layer).from_config(before).get_config()) == _plain(before)
+@pytest.mark.parametrize("name", CLASSES)
+def test_configs_hold_every_argument_as_given(name):
+    cls = CLASSES[name]
+    if name in LAYERS:
+        cases = [case.arguments for case in LAYERS[name].values()]
+    else:
+        cases = [OTHERS[name][0]]
+    configs = [cls(**arguments).get_config() for arguments in cases]
+    own = {}
+    if cls.__init__ is not keras.layers.Layer.__init__:
+        own = dict(inspect.signature(cls.__init__).parameters)
+    own = {
+        key: value
+        for key, value in own.items()
+        if key != "self" and value.kind is not inspect.Parameter.VAR_KEYWORD
+    }
+    assert set(own) <= set(configs[0])
+    for arguments, config in zip(cases, configs, strict=True):
+        assert {key: config[key] for key in arguments} == arguments
+    if "__init__" in vars(cls):
+        # Else a config that always gives the default would pass.
+        untried = {
+            key
+            for key, parameter in own.items()
+            if key not in ("name", "dtype")
+            and all(
+                case.get(key, parameter.default) == parameter.default for case in cases
+            )
+        }
+        assert untried == set()
 
 
-@each_layer
-def test_a_copy_a_file_and_a_clone_compute_the_same(case, tmp_path):
-    layer, tensors = case.built(), case.tensors()
-    wanted = case.call(layer, *tensors)
-    copy = type(layer).from_config(layer.get_config())
-    case.call(copy, *tensors)
+@layer_cases
+def test_copies_have_the_config_and_give_equal_outputs(name, kind, tmp_path):
+    layer, values, expected, config = _random(name, kind)
+    call = LAYERS[name][kind].call
+    assert layer.get_config() == config, "built, and not built"
+    copy = type(layer).from_config(config)
+    assert copy.get_config() == config
+    call(copy, values)
+    assert copy.get_config() == config
     copy.set_weights(layer.get_weights())
-    _equal(case.call(copy, *tensors), wanted)
-    model = case.model(layer)
-    _equal(model(tensors), wanted)
+    _assert_equal(call(copy, values), expected)
+
+    inputs = _inputs(name, kind, free=True)
+    model = keras.Model(inputs, call(layer, inputs))
+    _assert_equal(model(values), expected)
     model.save(tmp_path / "model.keras")
-    _equal(keras.models.load_model(tmp_path / "model.keras")(tensors), wanted)
+    _assert_equal(keras.models.load_model(tmp_path / "model.keras")(values), expected)
     clone = keras.models.clone_model(model)
     clone.set_weights(model.get_weights())
-    _equal(clone(tensors), wanted)
+    _assert_equal(clone(values), expected)
 
 
-@each_layer
-def test_symbolic_shapes_are_those_of_a_call(case):
-    shapes = [y.shape for y in tf.nest.flatten(case.call(case.make(), *case.tensors()))]
-    for known in (False, True):
-        symbolic = tf.nest.flatten(case.call(case.make(), *case.inputs(known)))
-        for shape, want in zip((y.shape for y in symbolic), shapes, strict=True):
-            assert len(shape) == len(want)
-            if known:
-                assert tuple(shape[1:]) == tuple(want[1:])
-            for side, real in zip(shape, want, strict=True):
-                assert side in (None, real)
-            assert shape[-1] == want[-1]
-
-
-@each_layer
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_in_16_bits_a_layer_computes_the_same_but_for_rounding(case, dtype):
-    layer, tensors = case.built(), case.tensors()
-    wanted = case.call(layer, *tensors)
-    short = case.make(dtype=f"mixed_{dtype}")
-    case.call(short, *tensors)
-    short.set_weights(layer.get_weights())
-    found = case.call(short, *tensors)
-    for y, want in zip(tf.nest.flatten(found), tf.nest.flatten(wanted), strict=True):
-        assert y.dtype == dtype
-        scale = float(tf.reduce_max(tf.abs(want)))
-        rounding = 2**-5 if dtype == "bfloat16" else 2**-8
-        _close(y, want, rtol=0, atol=rounding * scale)
-
-
-@pytest.mark.parametrize("kind", OTHERS, ids=lambda kind: kind.__name__)
-def test_what_is_no_layer_survives_its_config(kind):
-    one = kind(**OTHERS[kind])
-    config = one.get_config()
-    assert {name: config[name] for name in OTHERS[kind]} == OTHERS[kind]
-    copy = keras.saving.deserialize_keras_object(
-        keras.saving.serialize_keras_object(one)
+@layer_cases
+def test_symbolic_shapes_and_types_are_those_of_a_call(name, kind):
+    layer, values, expected, _ = _random(name, kind)
+    call = LAYERS[name][kind].call
+    free_inputs = _inputs(name, kind, free=True)
+    for real, fixed, free in zip(
+        _flat(expected),
+        _flat(call(layer, _inputs(name, kind))),
+        _flat(call(layer, free_inputs)),
+        strict=True,
+    ):
+        assert tuple(fixed.shape) == tuple(real.shape)
+        assert free.shape[-1] == real.shape[-1]
+        for side, found in zip(free.shape, real.shape, strict=True):
+            assert side in (None, found)
+        assert fixed.dtype == free.dtype == keras.backend.standardize_dtype(real.dtype)
+    graph = tf.function(
+        lambda *tensors: call(layer, list(tensors)),
+        input_signature=[tf.TensorSpec(x.shape, x.dtype) for x in free_inputs],
     )
-    assert type(copy) is kind and _plain(copy.get_config()) == _plain(config)
-    labels = np.array([[[0, 1, 2], [2, 1, 0]]])
-    logits = np.random.default_rng(0).normal(size=(1, 2, 3, 3)).astype("float32")
-    values = {
-        BootstrappedCrossEntropy: lambda x: x(labels, logits),
-        ConfusionMatrix: lambda x: x(labels, logits),
-        PolyDecay: lambda x: [x(step) for step in range(11)],
-        HyperFanIn: lambda x: x((2, 5)),
-    }[kind]
-    _equal(values(copy), values(one))
+    for found, real in zip(_flat(graph(*values)), _flat(expected), strict=True):
+        assert found.shape == real.shape
+        _assert_close(found, real, 1e-4)
 
 
-@pytest.mark.parametrize("folded", [False, True])
-def test_the_model_is_the_same_in_a_copy_a_file_and_a_clone(folded, tmp_path):
-    keras.utils.set_random_seed(0)
-    model = HyperSeg(
-        presets.get("hyperseg_tiny"), "slices", folded, {"classes": ["a"]}, name="mine"
-    )
-    images = np.random.default_rng(0).normal(size=(1, 40, 33, 3)).astype("float32")
-    wanted = model(images)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras", compile=False)
-    copy = HyperSeg.from_config(model.get_config())
-    # Keras makes a plain functional model of the clone, whatever the class is.
-    clone = keras.models.clone_model(model)
-    for other in (copy, clone):
-        other.set_weights(model.get_weights())
-    for other in (copy, loaded):
-        assert type(other) is HyperSeg
-        assert _plain(other.get_config()) == _plain(model.get_config())
-    for other in (copy, clone, loaded):
-        _equal(other(images), wanted)
+@pytest.mark.parametrize("policy", HALVES)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [case for case in CASES if not LAYERS[case.values[0]][case.values[1]].no_half],
+)
+def test_half_precision_gives_its_type_and_nearly_the_same_values(name, kind, policy):
+    layer, values, expected, _ = _random(name, kind)
+    call = LAYERS[name][kind].call
+    half = type(layer).from_config({**layer.get_config(), "dtype": policy})
+    symbols = call(half, _inputs(name, kind))
+    half.set_weights(layer.get_weights())
+    for real, symbol, found in zip(
+        _flat(expected), _flat(symbols), _flat(call(half, values)), strict=True
+    ):
+        assert symbol.dtype == half.compute_dtype
+        assert keras.backend.standardize_dtype(found.dtype) == half.compute_dtype
+        _assert_close(found, real, HALVES[policy])
 
 
-def test_taps_survive_a_file(tmp_path):
-    keras.utils.set_random_seed(0)
-    taps = HyperSeg(presets.get("hyperseg_tiny"), implementation="slices").taps()
-    images = np.random.default_rng(0).normal(size=(1, 40, 33, 3)).astype("float32")
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_a_whole_model_in_mixed_precision_gives_float32_logits(model, policy):
+    images = pictures(2, 33, 50)
+    expected = model(images)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        # One by the custom ops where there are any, and one without them.
+        halves = model.fold("auto"), model.with_implementation("slices")
+    finally:
+        keras.config.set_dtype_policy(before)
+    for half in halves:
+        logits = half(images)
+        assert logits.dtype == expected.dtype == "float32"
+        _assert_close(logits, expected, HALVES[policy])
+    trained = half(images, training=True)
+    assert trained.dtype == "float32"
+    assert np.isfinite(trained).all()
+    assert all(np.isfinite(weight).all() for weight in half.weights)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_no_layer_keeps_its_values_through_its_config(name):
+    arguments, values = OTHERS[name]
+    made = CLASSES[name](**arguments)
+    config = made.get_config()
+    expected = np.asarray(values(made))
+    assert made.get_config() == config
+    copy = type(made).from_config(config)
+    assert copy.get_config() == config
+    np.testing.assert_array_equal(values(copy), expected)
+    saved = keras.saving.serialize_keras_object(made)
+    copy = keras.saving.deserialize_keras_object(saved)
+    assert type(copy) is type(made)
+    np.testing.assert_array_equal(values(copy), expected)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return _random("HyperSeg", "")[0]
+
+
+def test_a_context_head_rebuilt_from_its_config_gives_the_same_signal(model):
+    head = model.get_layer("context_head")
+    copy = keras.Model.from_config(head.get_config())
+    copy.set_weights(head.get_weights())
+    x = np.random.default_rng(2).normal(size=(2, 4, 6, head.inputs[0].shape[-1]))
+    np.testing.assert_array_equal(copy(x), head(x))
+
+
+def test_taps_saved_and_loaded_give_every_tensor_as_before(model, tmp_path):
+    taps = model.taps()
     taps.save(tmp_path / "taps.keras")
     loaded = keras.models.load_model(tmp_path / "taps.keras")
-    found, wanted = loaded(images), taps(images)
-    assert found.keys() == wanted.keys()
-    _equal(found, wanted)
+    images = pictures(1, 70, 100)
+    expected, found = taps(images), loaded(images)
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value, name)
 
 
-@pytest.mark.parametrize("form", presets.CONTEXT_HEADS)
-def test_parts_of_the_network_survive_their_config(form):
-    keras.utils.set_random_seed(0)
-    for part, shape in (
-        (context_head.build(8, 3, form), (2, 4, 8, 8)),
-        (backbones.build("efficientnet-tiny", "same", (1.0,) * 5), (1, 64, 32, 3)),
-    ):
-        x = np.random.default_rng(0).normal(size=shape).astype("float32")
-        copy = keras.Model.from_config(part.get_config())
-        copy.set_weights(part.get_weights())
-        _equal(copy(x), part(x))
+@functools.cache
+def _random(name, kind):
+    """A layer with random weights, inputs, its outputs, its config before all."""
+    case = LAYERS[name][kind]
+    layer = CLASSES[name](**case.arguments)
+    config = layer.get_config()
+    rng = np.random.default_rng(0)
+    values = [rng.normal(size=shape).astype("float32") for shape in case.shapes]
+    case.call(layer, values)
+    for weight in layer.weights:
+        size = weight.shape
+        if "moving_variance" in weight.path:
+            weight.assign(rng.uniform(0.5, 2.0, size))
+        else:
+            fan_in = max(np.prod(size[:-1]), 1)
+            weight.assign(rng.normal(size=size) / np.sqrt(fan_in))
+        if "weights_" in weight.path:
+            # Weaker generated kernels: rounding errors multiply level by level.
+            weight.assign(0.3 * weight)
+    return layer, values, case.call(layer, values), config
+
+
+def _inputs(name, kind, free=False):
+    """Symbolic inputs; `free` leaves batch, height and width of maps unknown."""
+    case = LAYERS[name][kind]
+    shapes = list(case.shapes)
+    if free:
+        for i, shape in enumerate(shapes):
+            # Two dimensions are those of a learned kernel.
+            if len(shape) == 4:
+                sides = shape[1:3] if i in case.known else (None, None)
+                shapes[i] = (None, *sides, shape[-1])
+    return [keras.Input(batch_shape=shape) for shape in shapes]
+
+
+_flat = keras.tree.flatten
+
+
+def _assert_equal(found, expected):
+    for one, other in zip(_flat(found), _flat(expected), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def _assert_close(found, expected, tolerance):
+    """Largest error over largest value."""
+    found, expected = (np.asarray(tf.cast(x, "float32")) for x in (found, expected))
+    error = np.abs(found - expected).max() / np.abs(expected).max()
+    assert error <= tolerance

@@ -28,6 +28,9 @@ class BootstrappedCrossEntropy(keras.losses.Loss):
         released_arithmetic: Let void pixels count as pixels of loss 0 and cut `k`
             to the number of all pixels, void ones included, as the authors' code
             does (which crashes where an image has k pixels or fewer; this does not).
+        reduction: Over the images, as of every Keras loss.
+        name: Of the loss.
+        dtype: Labels and logits are cast to it first.
 
     Shapes:
         labels: (B, H, W), whole numbers of any dtype, 0 to classes - 1 or void.
