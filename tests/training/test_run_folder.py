@@ -1,8 +1,10 @@
 import errno
 import math
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -104,6 +106,7 @@ def hold(folder, before_the_end="sys.stdin.read()"):
     """Lock a folder from another process; return the process once it does."""
     code = f"""
 import sys
+import tempfile
 from pathlib import Path
 from hyperseg_tf.training.run_folder import RunFolder
 with RunFolder(Path({str(folder.path)!r})).locked():
@@ -171,11 +174,27 @@ def test_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
             pytest.fail("locked a folder of somebody else")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_read_only_folder_is_refused(tmp_path):
-    (tmp_path / "run").mkdir(mode=0o500)
+@pytest.fixture
+def read_only():
+    """A folder that nobody may write to, root not either while the test runs."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o555)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)  # nobody
+    try:
+        yield folder
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("inside", [".", "run"])
+def test_read_only_folder_is_refused(read_only, inside):
     with pytest.raises(UserError, match="folder that can be written"):
-        with RunFolder(tmp_path / "run").locked():
+        with RunFolder(read_only / inside).locked():
             pytest.fail("locked a read-only folder")
 
 
