@@ -112,7 +112,7 @@ class Level(keras.layers.Layer):
         feature, *previous, weights = inputs
         previous = previous[0] if previous else None
         training = bool(training) and self.trainable and not self.folded
-        path = choice.path(self.implementation, training, self.compute_dtype)
+        path = choice.level_path(self.implementation, training, self.compute_dtype)
         if path.block is not None:
             return self._as_one_op(path, feature, previous, weights, signal, kernel)
         weights = weights[..., self.start : self.start + self.size]

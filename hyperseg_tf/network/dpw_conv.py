@@ -35,8 +35,8 @@ def dynamic_patch_conv(
         padding: What lies outside the map: "reflect", "replicate", "circular", "zeros".
         remainder: When h or w does not divide H or W: "error", or "zero" to leave the
             rows and columns behind the last patch 0, as the released code does.
-        implementation: "einsum", "slices", "xla" or "fused", or what `choice.path`
-            made of it.
+        implementation: "einsum", "slices", "xla" or "fused", or what
+            `choice.conv_path` made of it.
 
     Returns:
         (B, H, W, O). The pixels around a patch come from its neighbours.
@@ -50,12 +50,12 @@ def dynamic_patch_conv(
     _check_remainder(size, grid, remainder)
     path = implementation
     if isinstance(path, str):
-        path = choice.path(path, no_batch=True)
+        path = choice.conv_path(path)
     if path.conv is not None:
         if remainder == "error":
             return path.conv(x, weights, filters, kernel_size, groups, padding)
         # The kernel knows no rest behind the last patch.
-        path = choice.path("xla", no_batch=True)
+        path = choice.conv_path("xla")
     halo = (kernel_size - 1) // 2
     patch_size = [side // cells for side, cells in zip(size, grid, strict=True)]
     covered = [side * cells for side, cells in zip(patch_size, grid, strict=True)]
@@ -168,7 +168,7 @@ class DPWConv(keras.layers.Layer):
 
     def call(self, inputs):
         x, weights = inputs
-        path = choice.path(self.implementation, no_batch=True)
+        path = choice.conv_path(self.implementation)
         # Kept, as its compiled functions are.
         if path not in self._convolve:
             self._convolve[path] = self._make(path)

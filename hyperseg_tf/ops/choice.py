@@ -29,6 +29,69 @@ def check(name: str) -> str:
     return name
 
 
+def level_path(name: str, training: bool = False, dtype: str = "float32") -> Path:
+    """How a level of the decoder runs here.
+
+    Asked wherever a graph is traced or a layer called: inside a function that XLA
+    compiles, the custom ops cannot run, and nothing has to be compiled by itself.
+
+    Args:
+        name: One of `IMPLEMENTATIONS`.
+        training: Gradients of everything, with the statistics of the batch.
+        dtype: Of the maps; the ops of training are for float32.
+
+    Raises:
+        ValueError: The name is unknown.
+        RuntimeError: "fused" was asked for and cannot be had.
+    """
+    chosen = _without_kernels(name, training)
+    if isinstance(chosen, Path):
+        return chosen
+    if chosen == "fused" and not training:
+        return Path(name="fused", block=_ops().block)
+    xla = importlib.import_module("hyperseg_tf.ops.xla")
+    compiled = {"name": chosen, "compile": xla.compiled, "portable": True}
+    if not training:
+        # As one function; training picks the best kernel for each step.
+        return Path(**compiled, whole=True)
+    staged = chosen == "fused" and dtype == "float32" and not no_stages()
+    stage = _ops().stage if staged else None
+    return Path(**compiled, training=True, steps=xla, stage=stage)
+
+
+def conv_path(name: str) -> Path:
+    """How a single dynamic convolution runs here; see `level_path`."""
+    chosen = _without_kernels(name)
+    if isinstance(chosen, Path):
+        return chosen
+    if chosen == "fused":
+        return Path(name="fused", conv=_ops().conv)
+    xla = importlib.import_module("hyperseg_tf.ops.xla")
+    return Path(name="xla", steps=xla, compile=xla.compiled)
+
+
+def for_any_size() -> str:
+    """The fastest for pictures of many sizes: "xla" would compile anew for each.
+
+    The environment variable decides here, too, unless it says "xla".
+    """
+    asked = check(os.environ.get(ENVIRONMENT, "auto"))
+    if asked in ("auto", "xla"):
+        return "slices" if _no_fused() else "fused"
+    return asked
+
+
+def fused_cpu(name: str) -> bool:
+    """Whether the custom ops that only a CPU has may run."""
+    if keras.backend.backend() != "tensorflow" or in_xla():
+        return False
+    if resolve(name) != "fused":
+        return False
+    import tensorflow as tf
+
+    return not tf.config.get_visible_devices("GPU")
+
+
 def resolve(name: str, training: bool = False) -> str:
     """Turn "auto" into the fastest implementation of this backend and place.
 
@@ -57,15 +120,26 @@ def resolve(name: str, training: bool = False) -> str:
     return asked
 
 
-def for_any_size() -> str:
-    """The fastest for pictures of many sizes: "xla" would compile anew for each.
+def in_xla() -> bool:
+    """Whether TensorFlow is tracing a function for XLA to compile."""
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+    from tensorflow.python.ops import control_flow_util
 
-    The environment variable decides here, too, unless it says "xla".
-    """
-    asked = check(os.environ.get(ENVIRONMENT, "auto"))
-    if asked in ("auto", "xla"):
-        return "slices" if _no_fused() else "fused"
-    return asked
+    return control_flow_util.GraphOrParentsInXlaContext(
+        tf.compat.v1.get_default_graph()
+    )
+
+
+def _without_kernels(name, training=False):
+    """The path where it needs neither a compiler nor the ops, else what is left."""
+    if in_xla() and check(name) != "einsum":
+        return Path(name="slices", training=training, portable=True)
+    chosen = resolve(name, training)
+    if keras.backend.backend() != "tensorflow" and chosen == "xla":
+        chosen = "slices"
+    return PLAIN.get((chosen, training), chosen)
 
 
 def _fastest(training):
@@ -117,63 +191,3 @@ def _say(chosen, training, reason):
     because = f"; no faster one: {reason}" if reason else ""
     level = logging.WARNING if reason and chosen == "xla" else logging.INFO
     _log.log(level, "dynamic convolutions run as %r in %s%s", chosen, place, because)
-
-
-def path(
-    name: str, training: bool = False, dtype: str = "float32", no_batch: bool = False
-) -> Path:
-    """How a level, or a single convolution, runs here.
-
-    Asked wherever a graph is traced or a layer called: inside a function that XLA
-    compiles, the custom ops cannot run, and nothing has to be compiled by itself.
-
-    Args:
-        name: One of `IMPLEMENTATIONS`.
-        training: Gradients of everything, with the statistics of the batch.
-        dtype: Of the maps; the ops of training are for float32.
-        no_batch: There are no statistics of a batch, as in a single convolution.
-
-    Raises:
-        ValueError: The name is unknown.
-        RuntimeError: "fused" was asked for and cannot be had.
-    """
-    if in_xla() and check(name) != "einsum":
-        return Path(name="slices", training=training, portable=True)
-    chosen = resolve(name, training)
-    if (chosen, training) in PLAIN:
-        return PLAIN[chosen, training]
-    if keras.backend.backend() != "tensorflow":
-        return PLAIN["slices", training]
-    xla = importlib.import_module("hyperseg_tf.ops.xla")
-    compiled = {"compile": xla.compiled, "portable": True, "training": training}
-    if chosen == "fused" and not training:
-        return Path(name="fused", block=_ops().block, conv=_ops().conv)
-    if training or no_batch:
-        stage = None
-        if chosen == "fused" and dtype == "float32" and not no_stages():
-            stage = _ops().stage
-        return Path(name=chosen, steps=xla, stage=stage, **compiled)
-    return Path(name="xla", whole=True, **compiled)
-
-
-def in_xla() -> bool:
-    """Whether TensorFlow is tracing a function for XLA to compile."""
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
-    from tensorflow.python.ops import control_flow_util
-
-    return control_flow_util.GraphOrParentsInXlaContext(
-        tf.compat.v1.get_default_graph()
-    )
-
-
-def fused_cpu(name: str) -> bool:
-    """Whether the custom ops that only a CPU has may run."""
-    if keras.backend.backend() != "tensorflow" or in_xla():
-        return False
-    if resolve(name) != "fused":
-        return False
-    import tensorflow as tf
-
-    return not tf.config.get_visible_devices("GPU")
