@@ -108,7 +108,9 @@ def test_efficientnet_computes_what_keras_applications_does(
     np.testing.assert_allclose(found, want, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("backbone", ["resnet50", "pspnet50"])
+@pytest.mark.parametrize(
+    "backbone", ["resnet50", pytest.param("pspnet50", marks=pytest.mark.slow)]
+)
 def test_resnet50_computes_what_keras_applications_does(
     resnet50, resnet50_file, backbone
 ):
@@ -223,6 +225,7 @@ def test_efficientnet_pytorch_files_load_too(tmp_path):
     assert np.abs(found - want).max() <= 1e-4 * np.abs(want).max()
 
 
+@pytest.mark.slow
 def test_files_of_other_networks_are_refused_by_name_or_shape(
     efficientnet, efficientnet_file, resnet50_file, resnet18_file, tmp_path
 ):

@@ -26,6 +26,7 @@ def test_nothing_but_an_earlier_inspection_is_overwritten(tmp_path):
         check_out(out, True)
 
 
+@pytest.mark.slow
 def test_the_command_writes_all_files_or_none(tmp_path, capsys, image):
     picture, out = tmp_path / "a $b.png", tmp_path / "deep" / "out"
     words = ["inspect", "hyperseg_tiny", str(picture), "--out", str(out)]

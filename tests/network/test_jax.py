@@ -9,6 +9,7 @@ import pytest
 
 from hyperseg_tf import HyperSeg
 from hyperseg_tf.convert.released import entries as released
+from hyperseg_tf.network.decoder import Level
 from tests.calibrated import precision
 from tests.golden import arrays, state_dict
 from tests.layouts import nhwc
@@ -17,22 +18,20 @@ from tests.network.test_model import MODELS
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def _jax_logits(model, images, folder, floatx="float32"):
-    model.save(folder / "model.keras")
-    np.save(folder / "images.npy", images)
-    command = [
-        sys.executable,
-        "-m",
-        "tests.network.jax_logits",
-        "model.keras",
-        "images.npy",
-    ]
+def _run(folder, module, *arguments):
+    """A module of tests.network with JAX, in a process of its own."""
     subprocess.run(
-        [*command, "logits.npy", floatx],
+        [sys.executable, "-m", f"tests.network.{module}", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(_ROOT)},
         check=True,
     )
+
+
+def _jax_logits(model, images, folder, floatx="float32"):
+    model.save(folder / "model.keras")
+    np.save(folder / "images.npy", images)
+    _run(folder, "jax_logits", "model.keras", "images.npy", "logits.npy", floatx)
     return np.load(folder / "logits.npy")
 
 
@@ -40,6 +39,18 @@ def _difference(found, want):
     return np.abs(found - want).max() / np.abs(want).max()
 
 
+def test_a_level_computes_the_same_without_tensorflow(tmp_path):
+    rng = np.random.default_rng(0)
+    shapes = {"feature": (2, 6, 10, 3), "previous": (2, 3, 5, 2)}
+    shapes["weights"] = (2, 3, 5, 14 * (7 + 9 + 3))
+    inputs = {k: rng.normal(size=s).astype("float32") for k, s in shapes.items()}
+    np.savez(tmp_path / "inputs.npz", **inputs)
+    _run(tmp_path, "jax_parts", "inputs.npz", "output.npy")
+    want = Level(3, 3, implementation="einsum")(list(inputs.values()))
+    assert _difference(np.load(tmp_path / "output.npy"), np.asarray(want)) <= 1e-5
+
+
+@pytest.mark.slow  # JAX compiles every initial value by itself
 def test_jax_computes_the_same_logits_without_tensorflow(tmp_path):
     keras.utils.set_random_seed(0)
     model = HyperSeg.from_preset("hyperseg_tiny", implementation="einsum")

@@ -9,7 +9,7 @@ from hyperseg_tf.profiling.measure import measure
 
 def test_lines_are_shown_as_they_are_known_and_the_table_is_all_of_them(tmp_path):
     lines = []
-    names = ["hyperseg_tiny", "hyperseg_s_cityscapes"]
+    names = ["hyperseg_tiny", "hyperseg_s_camvid_without_dpwconv"]
     measurement = measure([presets.get(name) for name in names], lines.append)
     assert [line.split()[0] for line in lines[:3]] == ["preset", *names]
     assert measurement.table() == "\n".join(lines)
