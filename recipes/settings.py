@@ -119,7 +119,9 @@ def _find(
 
 
 def _nearest(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name, names, n=1)
+    # "lr" and "bs" are nothing like the names that they are short for.
+    short = [n for n in names if name == "".join(word[:1] for word in n.split("_"))]
+    near = short or difflib.get_close_matches(name, names, n=1)
     guess = f"did you mean {near[0]}? " if near else ""
     return f"{guess}it has {', '.join(names) or 'none'}"
 

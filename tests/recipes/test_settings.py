@@ -106,6 +106,8 @@ def test_class_that_occurs_twice_is_named_by_position():
             r"no field 'epoch'.*did you mean epochs\?.*epochs, samples_per_epoch",
         ),
         ("learning_rat=3", r"did you mean learning_rate\?"),
+        ("lr=3", r"no field 'lr'.*did you mean learning_rate\?"),
+        ("bs=3", r"no field 'bs'.*did you mean batch_size\?"),
         ("=3", "no field ''.*it has preset"),
         ("epochs=three", "epochs is a whole number.*'three'.*it is 2"),
         ("epochs=2.5", "epochs is a whole number.*'2.5'"),
