@@ -2,7 +2,7 @@
 
 Keras saves a class as its registered name and its config. A name that two classes
 share, or an argument the config forgets, loads without an error and answers wrongly.
-A registered class without an entry in `LAYERS` or `OTHERS` fails here.
+A registered class without an entry in `tests/registered_cases.py` fails here.
 """
 
 import ast
@@ -11,8 +11,6 @@ import importlib
 import inspect
 import pkgutil
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -21,8 +19,8 @@ import pytest
 import tensorflow as tf
 
 import hyperseg_tf
-from hyperseg_tf import presets
 from tests.calibrated import pictures
+from tests.registered_cases import LAYERS, OTHERS
 
 PREFIX = "hyperseg_tf>"
 # Largest error over largest value; bfloat16 has 8 bits, float16 11.
@@ -33,220 +31,6 @@ HALVES = {
     "bfloat16": 6e-2,
 }
 
-
-@dataclass(frozen=True)
-class LayerCase:
-    """A layer, and how it is called.
-
-    Attributes:
-        arguments: Of the constructor.
-        shapes: Of the inputs, images and weights alike.
-        call: Calls a layer with a list of tensors.
-        known: Inputs whose height and width have to be known in a graph.
-        no_half: Why another precision is not asked of the layer itself.
-        slow: Left to the slow tests; the config is looked at all the same.
-    """
-
-    arguments: dict
-    shapes: tuple
-    call: Callable = lambda layer, tensors: layer(*tensors)
-    known: tuple[int, ...] = ()
-    no_half: str = ""
-    slow: bool = False
-
-
-def _list(layer, tensors):
-    return layer(tensors)
-
-
-def _level_from_signal(layer, tensors):
-    *inputs, signal, kernel = tensors
-    return layer(inputs, signal=signal, kernel=kernel)
-
-
-def _head_and_kernel(layer, tensors):
-    return layer(*tensors, return_kernel=True)
-
-
-_TINY = presets.get("hyperseg_tiny").to_dict()
-_WHOLE_MODEL = "its layers take the global policy: see the test of mixed precision"
-_X = (2, 6, 10, 5)
-
-LAYERS = {
-    "BatchNorm": {
-        "": LayerCase({"momentum": 0.7, "epsilon": 1e-2}, (_X,)),
-    },
-    "BilinearUpsample": {
-        "": LayerCase({}, ((2, 7, 3, 5),)),
-        "one_pixel": LayerCase({}, ((1, 1, 1, 2),)),
-    },
-    "CropToImage": {
-        "": LayerCase({}, ((2, 8, 12, 5), (2, 7, 9, 3)), _list),
-    },
-    "DPWConv": {
-        "": LayerCase({"filters": 4, "kernel_size": 3}, (_X, (2, 3, 2, 180)), _list),
-        "other": LayerCase(
-            {
-                "filters": 6,
-                "kernel_size": 5,
-                "groups": 2,
-                "padding": "circular",
-                "halo": "neighbour",
-                "remainder": "zero",
-                "implementation": "einsum",
-            },
-            ((1, 7, 9, 4), (1, 3, 2, 300)),
-            _list,
-        ),
-    },
-    "Fuse": {
-        "": LayerCase({}, ((2, 6, 10, 3), (2, 3, 5, 4)), _list),
-        "coarsest": LayerCase({"positions": False}, ((2, 7, 3, 5),), _list),
-    },
-    "GlobalContext": {
-        "": LayerCase({}, ((2, 7, 3, 5),)),
-    },
-    "HyperSeg": {
-        "": LayerCase(
-            {
-                "preset": _TINY,
-                "implementation": "slices",
-                "metadata": {"classes": ["a", "b"]},
-            },
-            ((1, 33, 50, 3),),
-            no_half=_WHOLE_MODEL,
-        ),
-        "folded": LayerCase(
-            {"preset": _TINY, "implementation": "einsum", "folded": True},
-            ((1, 33, 50, 3),),
-            no_half=_WHOLE_MODEL,
-            slow=True,
-        ),
-    },
-    "Level": {
-        # 4 filters over 2 coordinates, 5 and 3 channels.
-        "pointwise": LayerCase(
-            {"filters": 4}, (_X, (2, 3, 5, 3), (2, 3, 2, 40)), _list
-        ),
-        # 7 to 14 channels, 9 depthwise, 14 to 7: the residual is added.
-        "residual": LayerCase(
-            {"filters": 7, "kernel_size": 3, "implementation": "slices"},
-            (_X, (2, 3, 2, 98 + 126 + 98)),
-            _list,
-        ),
-        "from_signal": LayerCase(
-            {
-                "filters": 4,
-                "kernel_size": 3,
-                "start": 5,
-                "groups": 2,
-                "offset": 4,
-                "expand_ratio": 3,
-                "halo": "neighbour",
-                "padding": "circular",
-                "positions": False,
-            },
-            (_X, (2, 3, 5, 3), (2, 3, 2, 510), (2, 3, 2, 12), (4, 510)),
-            _level_from_signal,
-        ),
-        "folded": LayerCase(
-            {
-                "filters": 4,
-                "kernel_size": 5,
-                "folded": True,
-                "implementation": "einsum",
-            },
-            (_X, (2, 3, 2, 98 + 350 + 56)),
-            _list,
-        ),
-    },
-    "MobileBottleneck": {
-        "": LayerCase(
-            {"filters": 5, "kernel_size": 3, "expansion": 2, "squeezed": 2}, (_X,)
-        ),
-        "stride": LayerCase(
-            {
-                "filters": 7,
-                "kernel_size": 5,
-                "expansion": 1,
-                "squeezed": 3,
-                "strides": 2,
-                "borders": (1, 2),
-                "implementation": "slices",
-            },
-            ((2, 8, 11, 5),),
-        ),
-    },
-    "NearestUpsample": {
-        "": LayerCase({}, ((2, 7, 3, 5),)),
-    },
-    "PadToMultiple": {
-        "": LayerCase({"multiple": 48}, ((1, 33, 97, 3),)),
-    },
-    "PyramidPool": {
-        "": LayerCase({"bins": 3}, ((2, 7, 10, 5),)),
-        "larger_than_the_map": LayerCase({"bins": 6}, ((1, 5, 1, 2),)),
-    },
-    "PyramidSpread": {
-        "": LayerCase({}, ((2, 3, 3, 5), (2, 7, 10, 4)), _list, known=(0,)),
-    },
-    "ReflectPad": {
-        "": LayerCase({"amount": 2}, ((2, 7, 3, 5),)),
-    },
-    "WeightHead": {
-        "": LayerCase(
-            {"units": 7, "groups": 2, "offset": 3, "channels": 4}, ((2, 3, 5, 9),)
-        ),
-        "with_kernel": LayerCase(
-            {
-                "units": 10,
-                "groups": 4,
-                "offset": 0,
-                "channels": 8,
-                "fan_ins": ((4, 2), (6, 3)),
-            },
-            ((2, 3, 5, 9),),
-            _head_and_kernel,
-        ),
-    },
-}
-
-
-def _loss(loss):
-    rng = np.random.default_rng(3)
-    labels = rng.integers(0, 4, (2, 5, 7))
-    return float(loss(labels, rng.normal(size=(2, 5, 7, 4)).astype("float32")))
-
-
-def _counts(metric):
-    rng = np.random.default_rng(3)
-    metric.update_state(rng.integers(0, 4, (2, 5, 7)), rng.integers(0, 4, (2, 5, 7)))
-    return metric.result()
-
-
-# Arguments off their defaults, and the values that must not change.
-OTHERS = {
-    "BootstrappedCrossEntropy": (
-        {
-            "k": 5,
-            "threshold": 1.5,
-            "void": 3,
-            "released_arithmetic": True,
-            "reduction": "sum",
-            "dtype": "bfloat16",
-        },
-        _loss,
-    ),
-    "ConfusionMatrix": ({"num_classes": 4, "void": 2}, _counts),
-    "HyperFanIn": (
-        {"fan_ins": ((4, 2), (6, 3)), "seed": 5},
-        lambda draw: draw((3, 12), "float32"),
-    ),
-    "PolyDecay": (
-        {"initial": 0.3, "power": 0.9, "steps": 70, "every": 8},
-        lambda rate: [float(rate(step)) for step in (0, 7, 13, 69, 80)],
-    ),
-}
 
 CASES = [
     pytest.param(
