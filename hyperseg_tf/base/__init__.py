@@ -1,4 +1,4 @@
-"""The ground: whole files, constants, errors, pixels, progress, versions.
+"""The ground: files, ours and those of strangers, errors, pixels, progress, signals.
 
 Imports nothing of ours.
 """

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.os_errors import behind
 
 
 @contextmanager
@@ -20,13 +21,17 @@ def atomic_file(path: str | os.PathLike) -> Iterator[Path]:
 
     The temporary name keeps the suffix of `path`, so that writers that choose
     a format by name still do. After an error `path` is what it was before.
+
+    Raises:
+        OSError: The system's, with `path` as its file, however a library worded it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with _naming(path, temporary):
+            yield temporary
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -39,6 +44,7 @@ def atomic_folder(path: str | os.PathLike, overwrite: bool = False) -> Iterator[
         UserError: `path` is a file, or a folder that is not empty and
             `overwrite` is False. With `overwrite` the old folder is removed
             only after the new one is complete.
+        OSError: As of `atomic_file`.
     """
     path = Path(path)
     check_target(path, overwrite)
@@ -48,7 +54,8 @@ def atomic_folder(path: str | os.PathLike, overwrite: bool = False) -> Iterator[
     old = path.with_name(f".{path.name}.{mark}.old")
     temporary.mkdir()
     try:
-        yield temporary
+        with _naming(path, temporary):
+            yield temporary
         check_target(path, overwrite)
         if path.exists():
             os.rename(path, old)
@@ -64,6 +71,23 @@ def atomic_folder(path: str | os.PathLike, overwrite: bool = False) -> Iterator[
             shutil.rmtree(old, ignore_errors=True)
 
 
+@contextmanager
+def _naming(path: Path, temporary: Path) -> Iterator[None]:
+    """Let errors of the system say which file was to be written."""
+    try:
+        yield
+    except Exception as error:
+        found = behind(error)
+        if found is None:
+            raise
+        found.strerror = found.strerror or str(found) or type(found).__name__
+        name = found.filename if isinstance(found.filename, str | bytes) else path
+        found.filename = os.fsdecode(name).replace(str(temporary), str(path))
+        if found is error:
+            raise
+        raise found from error
+
+
 def check_target(path: Path, overwrite: bool) -> None:
     """Raise `UserError` where a folder `path` may not be written."""
     if path.is_file():
@@ -72,4 +96,13 @@ def check_target(path: Path, overwrite: bool) -> None:
         raise UserError(
             f"an existing folder is not overwritten: {path} is not empty; name "
             "another path or add --overwrite (overwrite=True)."
+        )
+
+
+def check_file_target(path: Path, overwrite: bool) -> None:
+    """Raise `UserError` where a file `path` may not be written."""
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise UserError(
+            f"an existing file is not overwritten: {path} exists; name another path or "
+            "add --overwrite (overwrite=True)."
         )

@@ -15,13 +15,17 @@ from hyperseg_tf.base.constants import IMAGENET_MEAN, IMAGENET_STD
 # The network refuses smaller images; they are padded with the mean colour.
 MIN_SIDE = 32
 
+# Of 16 bits the upper 8 are used. Cameras put 12 bits or fewer into 16: read like that
+# the picture is black, so one without any value from this one on is refused.
+DARKEST_OF_16_BITS = 16
+
 # Of values 0..255, float32.
 MEAN = np.float32(255) * np.asarray(IMAGENET_MEAN, np.float32)
 STD = np.float32(255) * np.asarray(IMAGENET_STD, np.float32)
 
 # Multiplied, not divided by: TensorFlow's graphs turn the one into the other anyhow,
 # and the bits shall be the same in and out of a graph.
-_SCALE = np.float32(1) / STD
+SCALE = np.float32(1) / STD
 
 
 def normalise(pixels):
@@ -35,7 +39,7 @@ def normalise(pixels):
     """
     if isinstance(pixels, np.ndarray):
         pixels = pixels.astype(np.float32, copy=False)
-    return (pixels - MEAN) * _SCALE
+    return (pixels - MEAN) * SCALE
 
 
 def denormalise(values: np.ndarray) -> np.ndarray:
@@ -81,6 +85,23 @@ def resize(images: np.ndarray, size: Sequence[int]) -> np.ndarray:
             for image in images
         ]
     )
+
+
+def resize_nearest(labels: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """The pixel under each new pixel's centre.
+
+    Args:
+        labels: Class maps (B, H, W).
+        size: Their new height and width.
+
+    Returns:
+        The same type, (B, height, width).
+    """
+    rows, columns = (
+        (2 * np.arange(new) + 1) * old // (2 * new)
+        for new, old in zip(size, labels.shape[1:], strict=True)
+    )
+    return labels[:, rows[:, None], columns]
 
 
 def to_input(

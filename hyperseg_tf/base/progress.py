@@ -7,7 +7,7 @@ bars still drawn are known here: an error ends them before its message is printe
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from tqdm import tqdm
 
@@ -53,9 +53,14 @@ def draw(what: str, total: int, done: int = 0, **options) -> tqdm:
 
 
 def say(text: str) -> None:
-    """Print a line, above the bars that are being drawn."""
-    tqdm.write(text, file=sys.stderr)
-    sys.stderr.flush()
+    """Print a line, above the bars that are being drawn.
+
+    That nobody can read it is no reason to end what it tells of; nor is a signal whose
+    handler says something while something else is being printed.
+    """
+    with suppress(OSError, RuntimeError):
+        tqdm.write(text, file=sys.stderr)
+        sys.stderr.flush()
 
 
 @contextmanager

@@ -6,10 +6,10 @@ from importlib import metadata
 from hyperseg_tf import __version__
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Python, this library and the packages below it."""
+def versions(*more: str) -> dict[str, str]:
+    """Return the versions of Python, this library, the packages below it and others."""
     found = {"hyperseg_tf": __version__, "python": platform.python_version()}
-    for package in ("keras", "tensorflow", "numpy", "pillow"):
+    for package in ("keras", "tensorflow", "numpy", "pillow", *more):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -1,4 +1,6 @@
+import errno
 import gc
+import io
 
 import pytest
 
@@ -88,3 +90,12 @@ def test_line_is_said_above_the_bar():
 def test_line_is_said_without_a_terminal(capsys):
     say("tracing")
     assert capsys.readouterr() == ("", "tracing\n")
+
+
+def test_a_line_that_nobody_can_read_ends_nothing(monkeypatch):
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr("sys.stderr", Closed())
+    say("a line")
