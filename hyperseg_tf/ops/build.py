@@ -21,10 +21,10 @@ import sys
 import time
 from pathlib import Path
 
-from hyperseg_tf.ops import cache, compiler, nvcc
-from hyperseg_tf.ops.cache import CACHE
+from hyperseg_tf.ops import cache, compiler, loading, nvcc
 from hyperseg_tf.ops.compiler import KernelsUnavailable
 from hyperseg_tf.ops.nvcc import Nvcc, NvccUnavailable
+from hyperseg_tf.ops.trust import CACHE
 
 _log = logging.getLogger("hyperseg_tf")
 
@@ -36,10 +36,16 @@ def load():
     """The module of the custom ops, built if it is not in the cache.
 
     Raises:
-        KernelsUnavailable: There is no compiler, or it failed.
+        KernelsUnavailable: There is no compiler, it failed, or the cache is none to
+            trust; the message says the way out.
     """
-    path, _ = _library()
-    return _open(path)
+    try:
+        path, _ = _library()
+        return loading.load(path)
+    except OSError as error:
+        raise KernelsUnavailable(
+            f"a file of theirs cannot be used ({error})."
+        ) from error
 
 
 def no_gpu_kernels() -> str:
@@ -58,9 +64,9 @@ def _library():
     if not reason:
         try:
             path, cuda = _gpu_library()
-            if not path.exists():
+            if not cache.is_there(path):
                 build(path, cuda)
-            _open(path)
+            loading.load(path)
             return path, ""
         except (KernelsUnavailable, NvccUnavailable) as error:
             reason = str(error)
@@ -68,9 +74,9 @@ def _library():
     if reason and os.environ.get(GPU) == "1" and not _gpus():
         _log.warning("the custom ops have no GPU kernels: %s", reason)
     path = cache.library()
-    if not path.exists() and not _gpus():
+    if not cache.is_there(path) and not _gpus():
         path = next(iter(cache.gpu_libraries()), path)
-    if not path.exists():
+    if not cache.is_there(path):
         build(path)
     return path, reason
 
@@ -124,23 +130,8 @@ def _gpu_library():
                 return path, None
         raise
     paths = [cache.gpu_library(*choice) for choice in choices]
-    existing = [p for p in paths if p.exists()]
+    existing = [p for p in paths if cache.is_there(p)]
     return (existing or paths)[0], choices[0]
-
-
-def _open(path):
-    import tensorflow as tf
-
-    try:
-        return tf.load_op_library(str(path))
-    except (tf.errors.OpError, OSError) as error:
-        raise KernelsUnavailable(
-            f"{path} cannot be loaded ({_first_line(error)}); delete it."
-        ) from error
-
-
-def _first_line(error) -> str:
-    return (str(error).strip().splitlines() or [repr(error)])[0]
 
 
 def build(path: Path, cuda: tuple[Nvcc, tuple[int, ...]] | None = None) -> None:
@@ -179,9 +170,10 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if args.gpu:
         os.environ[GPU] = "1"
-    cache.forget_failures()
     try:
+        cache.forget_failures()
         load()
+        cache.let_others_read()
     except KernelsUnavailable as error:
         print(f"hyperseg_tf: the custom ops cannot be used: {error}", file=sys.stderr)
         return 2

@@ -2,13 +2,17 @@
 
 The name of a library holds the version of TensorFlow and a digest of the sources and
 flags, so it is never used with another TensorFlow than its own. Of several processes
-that need it, one compiles while the others wait.
+that need it, one compiles while the others wait. A library is there if it is whole
+(`seal.py`) and nobody else can have written it (`trust.py`).
 """
 
 import contextlib
+import functools
 import hashlib
+import logging
 import os
 import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -17,18 +21,31 @@ from pathlib import Path
 from filelock import FileLock
 
 from hyperseg_tf.base.atomic import atomic_file
-from hyperseg_tf.ops import compiler
+from hyperseg_tf.ops import compiler, seal, trust
 from hyperseg_tf.ops.compiler import AGAIN, CompileError, KernelsUnavailable
 from hyperseg_tf.ops.nvcc import Nvcc
+from hyperseg_tf.ops.trust import CACHE
 
-CACHE = "HYPERSEG_TF_CACHE"
+_log = logging.getLogger("hyperseg_tf")
+
+_LONGEST_MESSAGE = 1000
 
 
 def folder() -> Path:
-    """Where libraries are kept: $HYPERSEG_TF_CACHE, or the user's cache folder."""
+    """Where libraries are kept: $HYPERSEG_TF_CACHE, or the user's cache folder.
+
+    Raises:
+        KernelsUnavailable: Nothing says where the user's folder is.
+    """
     if os.environ.get(CACHE):
         return Path(os.environ[CACHE])
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:
+        raise KernelsUnavailable(
+            "a user without a home folder has no cache for the custom ops; set "
+            f"{CACHE} to a folder of your own."
+        ) from error
     return Path(base) / "hyperseg_tf"
 
 
@@ -44,10 +61,39 @@ def gpu_library(found: Nvcc, targets: tuple[int, ...]) -> Path:
 
 
 def gpu_libraries() -> dict[Path, tuple[int, ...]]:
-    """Those with GPU kernels that are there, and the architectures of each."""
+    """Those with GPU kernels that are there, and the architectures of each.
+
+    Raises:
+        KernelsUnavailable: Others can write one of them.
+    """
     paths = sorted(folder().glob(f"{_stem(gpu=True)}-cuda*-sm_*.so"))
-    names = (path.stem.rpartition("-sm_")[2].split("_") for path in paths)
-    return {p: tuple(map(int, n)) for p, n in zip(paths, names, strict=True)}
+    found = {path: re.search(r"-sm_(\d+(?:_\d+)*)$", path.stem) for path in paths}
+    return {
+        path: tuple(map(int, targets[1].split("_")))
+        for path, targets in found.items()
+        if targets and is_there(path)
+    }
+
+
+def is_there(path: Path) -> bool:
+    """Whether a library is in its place, whole; one that is damaged is none.
+
+    Raises:
+        KernelsUnavailable: Others can write it, or it cannot be read.
+    """
+    try:
+        seal.contents(path)
+    except FileNotFoundError:
+        return False
+    except seal.Damaged as error:
+        _say_damaged(path, str(error))
+        return False
+    return True
+
+
+@functools.cache
+def _say_damaged(path, reason):
+    _log.warning("%s is not used, since %s", path, reason)
 
 
 def _stem(gpu: bool) -> str:
@@ -69,7 +115,7 @@ def digest(sources: list[Path], flags) -> str:
 
 
 def make(path: Path, compile_into: Callable[[Path], Path], remember: bool) -> bool:
-    """Put a file at `path`, whole or not at all, unless it is there.
+    """Put a library at `path`, whole or not at all, unless it is there.
 
     Args:
         path: Where to.
@@ -84,12 +130,12 @@ def make(path: Path, compile_into: Callable[[Path], Path], remember: bool) -> bo
     """
     _refuse_again(path)
     with _alone(path):
-        if path.exists():  # another process was first
+        if is_there(path):  # another process was first
             return False
         _refuse_again(path)
         try:
             with _workshop(path) as workshop:
-                os.replace(compile_into(workshop), path)
+                seal.put(compile_into(workshop), path)
         except CompileError as error:
             if remember:
                 _remember(path, str(error))
@@ -116,7 +162,14 @@ def _workshop(path):
 def forget_failures() -> None:
     """Whoever builds by hand has changed something."""
     for failed in folder().glob("*.failed"):
-        failed.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            failed.unlink(missing_ok=True)
+
+
+def let_others_read() -> None:
+    """What root builds by hand is for an image, and for whoever runs it."""
+    if os.geteuid() == 0:
+        folder().chmod(0o755)
 
 
 def _failed(path) -> Path:
@@ -132,19 +185,24 @@ def _remember(path, message):
 def _refuse_again(path):
     failed = _failed(path)
     try:
-        message = failed.read_text("utf-8")
-    except OSError:
+        found = trust.read(failed, _LONGEST_MESSAGE)
+    except FileNotFoundError:
         return
+    message = " ".join(found.decode("utf-8", "replace").split())
+    message = "".join(filter(str.isprintable, message))
     raise CompileError(f"{message} (an earlier time; {AGAIN}, or delete {failed}).")
 
 
 def _alone(path):
     """A lock that the system lets go of when a process ends, however it ends."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A lock that is a mere file would outlive a process that is killed.
-        lock = FileLock(path.with_suffix(".lock"), fallback_to_soft=False)
-        return lock.acquire()
+        path.parent.mkdir(0o700, parents=True, exist_ok=True)
+        with trust.opened(path.parent):
+            pass
+        # A lock that is a mere file would outlive a process that is killed. Of a mode
+        # that lets nobody else hold it for ever.
+        place = path.with_suffix(".lock")
+        return FileLock(place, mode=0o600, fallback_to_soft=False).acquire()
     except (OSError, NotImplementedError) as error:
         raise _unwritable(path.parent, error) from error
 

@@ -12,6 +12,7 @@ import os
 
 import keras
 
+from hyperseg_tf.ops import replicas
 from hyperseg_tf.ops.path import PLAIN, Path
 
 IMPLEMENTATIONS = ("auto", "einsum", "slices", "xla", "fused")
@@ -76,9 +77,13 @@ def for_any_size() -> str:
     The environment variable decides here, too, unless it says "xla".
     """
     asked = check(os.environ.get(ENVIRONMENT, "auto"))
-    if asked in ("auto", "xla"):
-        return "slices" if _no_fused() else "fused"
-    return asked
+    if asked not in ("auto", "xla"):
+        return asked
+    reason = _no_fused()
+    chosen = "slices" if reason else "fused"
+    if asked == "auto":
+        _say(chosen, False, reason)
+    return chosen
 
 
 def fused_cpu(name: str) -> bool:
@@ -160,6 +165,8 @@ def no_stages() -> str:
 
     if tf.config.get_visible_devices("GPU"):
         return "their stages of training are for the CPU, and there is a GPU."
+    if replicas.count() > 1:
+        return "their stages of training take the statistics of one device."
     return ""
 
 
@@ -185,9 +192,20 @@ def _say_on_cpu(reason):
         _log.warning("'fused' was asked for and runs on the CPU: %s", reason)
 
 
-@functools.cache
 def _say(chosen, training, reason):
+    if reason and keras.backend.backend() == "tensorflow":
+        _warn(reason)
+        reason = ""
+    _tell(chosen, training, reason)
+
+
+@functools.cache
+def _warn(reason):
+    _log.warning("dynamic convolutions take a slower path than they could: %s", reason)
+
+
+@functools.cache
+def _tell(chosen, training, reason):
     place = "training" if training else "inference"
     because = f"; no faster one: {reason}" if reason else ""
-    level = logging.WARNING if reason and chosen == "xla" else logging.INFO
-    _log.log(level, "dynamic convolutions run as %r in %s%s", chosen, place, because)
+    _log.info("dynamic convolutions run as %r in %s%s", chosen, place, because)

@@ -11,6 +11,8 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -39,7 +41,10 @@ X86 = {
     ),
 }
 # They know TensorFlow; with GPU kernels, `_GPU_OPS` as well.
-_OPS = ("tensorflow/ops.cc", "tensorflow/mobile.cc", "tensorflow/stage.cc")
+_OPS = tuple(
+    f"tensorflow/{name}.cc"
+    for name in ("ops", "mobile", "stage", "window", "map_bytes", "normalise_bytes")
+)
 _GPU_OPS = "tensorflow/gpu.cc"
 _CUDA = "cuda/kernels.cu.cc"
 
@@ -173,27 +178,51 @@ def _tensorflow():
 
 
 def run_together(commands, jobs: int | None = None) -> None:
-    """Run commands side by side; raises as `run` does, the first one's error."""
+    """Run commands side by side; raises as `run` does, the first one's error.
+
+    Whatever ends it, a signal, too, ends those that still run.
+    """
+    started: list[subprocess.Popen] = []
+    ended = threading.Event()
+
+    def begun(process):
+        started.append(process)
+        if ended.is_set():
+            process.terminate()
+
     with ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
-        list(pool.map(run, commands))
+        try:
+            list(pool.map(lambda command: run(command, begun), commands))
+        except BaseException:
+            ended.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in started:
+                process.terminate()
+            raise
 
 
-def run(command) -> None:
+def run(command, begun: Callable[[subprocess.Popen], None] | None = None) -> None:
     """Run a compiler.
+
+    Args:
+        command: The program and its arguments.
+        begun: Called with the process once it runs.
 
     Raises:
         CompileError: It refuses the sources.
         KernelsUnavailable: It did not come so far; the next time it may.
     """
     name = Path(command[0]).name
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_LONGEST_SECONDS,
-        )
+        with subprocess.Popen(command, text=True, errors="replace", **pipes) as done:
+            if begun:
+                begun(done)
+            try:
+                stdout, stderr = done.communicate(timeout=_LONGEST_SECONDS)
+            except BaseException:
+                done.kill()
+                raise
     except subprocess.TimeoutExpired as error:
         reason = f"was stopped after {error.timeout:.0f} s"
         raise KernelsUnavailable(f"{name} {reason}; {AGAIN}.") from error
@@ -203,7 +232,7 @@ def run(command) -> None:
     if not done.returncode:
         return
     # Without the lines of the sources that are quoted below a message.
-    lines = (done.stderr + done.stdout).splitlines()
+    lines = (stderr + stdout).splitlines()
     lines = [line.strip() for line in lines if not re.match(r"\s*\d* +\|", line)]
     passing = _ended_by(done.returncode) or _first(_PASSING, lines)
     refused = _first(_ERROR, lines)

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from hyperseg_tf.ops import replicas
+
 
 def normalise(x, gamma, beta, mean, variance, epsilon):
     """Apply a normalization with given statistics.
@@ -21,7 +23,7 @@ def normalise(x, gamma, beta, mean, variance, epsilon):
 
 
 def normalise_batch(x, gamma, beta, epsilon):
-    """Normalise with the statistics of the batch itself.
+    """Normalise with the statistics of the batch itself: of all devices that share it.
 
     Args:
         x: (N, H, W, C).
@@ -31,6 +33,9 @@ def normalise_batch(x, gamma, beta, epsilon):
     Returns:
         (N, H, W, C) normalised, and the batch's (C,) mean and unbiased variance.
     """
+    if replicas.count() > 1:
+        mean, variance, unbiased = _shared_moments(ops.cast(x, "float32"))
+        return normalise(x, gamma, beta, mean, variance, epsilon), mean, unbiased
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -47,6 +52,21 @@ def normalise_batch(x, gamma, beta, epsilon):
         return y, mean, unbiased
     mean, variance = ops.moments(ops.cast(x, "float32"), axes=(0, 1, 2))
     return normalise(x, gamma, beta, mean, variance, epsilon), mean, unbias(variance, x)
+
+
+def _shared_moments(x):
+    """Mean, biased and unbiased variance (C,) of x (..., C) of all devices.
+
+    In two passes: the mean of the squares less the square of the mean loses digits
+    where the mean is large.
+    """
+    axes = tuple(range(x.ndim - 1))
+    local = ops.cast(ops.size(x) // x.shape[-1], "float32")
+    sums = replicas.total(ops.concatenate([ops.sum(x, axes), local[None]]))
+    count = sums[-1]
+    mean = sums[:-1] / count
+    squares = replicas.total(ops.sum(ops.square(x - mean), axes))
+    return mean, squares / count, squares / ops.maximum(count - 1.0, 1.0)
 
 
 def unbias(variance, x):

@@ -108,7 +108,7 @@ def compiled(asked, plain=False, jobs=None) -> Path:
     binary = folder / f"fuzz-{cache.digest(sources, (cpp, common, units))}"
     if binary.exists():
         return binary
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(0o700, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fuzz-", dir=folder) as place:
         objects = [f"{place}/{i}.o" for i in range(len(units))]
         commands = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from hyperseg_tf.ops import build, cache, choice, compiler, fused, nvcc
+from hyperseg_tf.ops import build, cache, choice, compiler, fused, loading, nvcc
 from hyperseg_tf.ops.compiler import CompileError
 from hyperseg_tf.ops.nvcc import Nvcc, NvccUnavailable
 
@@ -30,14 +30,14 @@ class _Machine:
         monkeypatch.setattr(tf.test, "is_built_with_cuda", lambda: True)
         monkeypatch.setattr(nvcc, "find", self._find)
         monkeypatch.setattr(compiler, "compile_ops", self._compile)
-        monkeypatch.setattr(build, "_open", self.opened.append)
+        monkeypatch.setattr(loading, "load", self.opened.append)
         self.restart()
 
     def restart(self):
         """As in a new process."""
         for cached in (build.load, build._library, fused.unavailable):
             cached.cache_clear()
-        for cached in (choice._say, choice._say_on_cpu):
+        for cached in (choice._warn, choice._tell, choice._say_on_cpu):
             cached.cache_clear()
 
     def load(self):
@@ -74,6 +74,39 @@ def test_without_a_gpu_the_build_is_the_quick_one(machine):
     machine.nvcc = _CUDA
     assert machine.load() == machine.load() == ".so"
     assert machine.built == ["cpu"]
+
+
+def test_a_damaged_library_is_built_again(machine):
+    machine.load()
+    machine.opened[-1].write_text("rotten")
+    assert machine.load() == machine.load() == ".so"
+    assert machine.built == ["cpu", "cpu"]
+
+
+def test_a_damaged_library_with_gpu_kernels_is_built_again(machine):
+    machine.nvcc, machine.gpus = _CUDA, (90,)
+    machine.load()
+    machine.opened[-1].with_suffix(".sha256").unlink()
+    assert machine.load() == "-cuda13.0.88-sm_90.so"
+    assert machine.built == [(90,), (90,)]
+    machine.opened[-1].write_text("rotten")
+    machine.nvcc = None
+    assert machine.load() == ".so"
+
+
+def test_a_cache_that_cannot_be_trusted_is_said_once_and_the_slower_way_goes_on(
+    machine, caplog
+):
+    machine.load()
+    machine.folder.chmod(0o777)
+    machine.restart()
+    for _ in range(2):
+        assert choice.resolve("auto") == choice.resolve("auto", training=True) == "xla"
+        assert choice.for_any_size() == "slices"
+    assert [r.levelname for r in caplog.records] == ["WARNING"]
+    assert f"`chmod go-w {machine.folder}`" in caplog.text
+    with pytest.raises(RuntimeError, match="not available: others must not be able"):
+        choice.resolve("fused")
 
 
 def test_of_processes_that_start_together_one_compiles(machine):
@@ -123,7 +156,7 @@ def test_without_nvcc_a_gpu_takes_xla_and_says_so_once(machine, caplog):
             assert choice.resolve("auto") == "xla"
     said = [r for r in caplog.records if "there is no nvcc." in r.message]
     assert [r.levelname for r in said] == ["WARNING"]
-    assert "no faster one: the custom ops have no GPU kernels" in said[0].message
+    assert "slower path than they could: the custom ops have no" in said[0].message
     assert machine.built == ["cpu"]
 
 
@@ -203,6 +236,7 @@ def test_the_command_fails_where_gpu_kernels_were_asked_for(
     assert said.count("there is no nvcc.") == bool(options or gpus)
 
 
+@pytest.mark.slow  # imports TensorFlow again; above `main` is called
 def test_the_command_fails_without_a_compiler(tmp_path):
     environment = {**os.environ, cache.CACHE: str(tmp_path), "CXX": "no-such-compiler"}
     environment.pop(build.GPU, None)

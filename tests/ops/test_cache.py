@@ -36,6 +36,10 @@ def test_the_name_of_a_gpu_library_depends_on_its_own_sources(
     assert cache.library() != before[1]
 
 
+def _names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
 @pytest.fixture
 def stub(tmp_path, monkeypatch):
     """A compiler that does what the test says, and counts its calls."""
@@ -134,7 +138,7 @@ def test_without_gpu_kernels_nothing_is_remembered(stub):
             build.build(stub.path)
     stub('while [ "$1" != -o ]; do shift; done', 'touch "$2"')
     build.build(stub.path)
-    assert sorted(p.name for p in stub.path.parent.iterdir()) == ["ops.lock", "ops.so"]
+    assert _names(stub.path.parent) == ["ops.lock", "ops.sha256", "ops.so"]
 
 
 def test_a_full_disk_is_said_and_leaves_nothing(stub, monkeypatch):
@@ -142,8 +146,13 @@ def test_a_full_disk_is_said_and_leaves_nothing(stub, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(cache.os, "replace", full)
+
+    def compile_into(folder):
+        (folder / "ops.so").write_text("")
+        return folder / "ops.so"
+
     with pytest.raises(KernelsUnavailable, match="No space left.*set HYPERSEG_TF_CACH"):
-        cache.make(stub.path, lambda folder: folder / "ops.so", remember=True)
+        cache.make(stub.path, compile_into, remember=True)
     assert [p.name for p in stub.path.parent.iterdir()] == ["ops.lock"]
 
 
@@ -191,7 +200,7 @@ def test_of_processes_that_need_the_ops_one_compiles(tmp_path):
     processes = [_making(path, notes, 1) for _ in range(3)]
     assert [process.wait(60) for process in processes] == [0, 0, 0]
     assert notes.read_text().split() == ["compiled"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["notes", "ops.lock", "ops.so"]
+    assert _names(tmp_path) == ["notes", "ops.lock", "ops.sha256", "ops.so"]
 
 
 def test_the_lock_of_a_process_that_is_killed_is_gone_with_it(tmp_path):
@@ -207,4 +216,126 @@ def test_the_lock_of_a_process_that_is_killed_is_gone_with_it(tmp_path):
     first.wait()
     assert second.wait(60) == 0
     assert notes.read_text().split() == ["compiled", "compiled"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["notes", "ops.lock", "ops.so"]
+    assert _names(tmp_path) == ["notes", "ops.lock", "ops.sha256", "ops.so"]
+
+
+def _library(path):
+    """A compiler of libraries that notes its calls."""
+    calls = []
+
+    def compile_into(folder):
+        calls.append(path)
+        (folder / "part").write_bytes(b"made")
+        return folder / "part"
+
+    return compile_into, calls
+
+
+@pytest.fixture
+def place(tmp_path):
+    return tmp_path / "cache" / "ops.so"
+
+
+@pytest.fixture(autouse=True)
+def _new_process():
+    cache._say_damaged.cache_clear()
+
+
+def test_the_folder_is_made_for_its_user_alone(place, tmp_path):
+    before = os.umask(0)
+    try:
+        cache.make(place, _library(place)[0], remember=False)
+    finally:
+        os.umask(before)
+    assert place.parent.stat().st_mode & 0o777 == 0o700
+    assert all(path.stat().st_mode & 0o022 == 0 for path in place.parent.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "no digest"])
+def test_a_library_that_is_damaged_is_made_again_and_that_is_said_once(
+    place, caplog, damage
+):
+    compile_into, calls = _library(place)
+    cache.make(place, compile_into, remember=False)
+    if damage == "no digest":  # as earlier versions left them
+        place.with_suffix(".sha256").unlink()
+    else:
+        place.write_bytes(b"mad" if damage == "cut" else b"Made")
+    for _ in range(2):
+        assert not cache.is_there(place)
+    assert cache.make(place, compile_into, remember=False)
+    assert cache.is_there(place) and len(calls) == 2
+    assert [r.levelname for r in caplog.records] == ["WARNING"]
+    assert f"{place} is not used, since" in caplog.text
+
+
+def test_a_library_that_is_there_needs_no_lock(place, monkeypatch):
+    cache.make(place, _library(place)[0], remember=False)
+    # As on a file system that is read-only.
+    monkeypatch.setattr(cache, "_alone", None)
+    assert cache.is_there(place)
+
+
+def test_nothing_is_compiled_where_others_can_write(place):
+    compile_into, calls = _library(place)
+    place.parent.mkdir()
+    place.parent.chmod(0o777)
+    for _ in range(2):
+        with pytest.raises(KernelsUnavailable, match="chmod go-w"):
+            cache.make(place, compile_into, remember=False)
+    assert not calls and not list(place.parent.iterdir())
+
+
+@pytest.mark.parametrize("kind", [".lock", ".failed", ".so", ".sha256"])
+def test_no_link_in_the_folder_is_followed(place, tmp_path, kind):
+    compile_into, calls = _library(place)
+    cache.make(place, compile_into, remember=False)
+    target = tmp_path / "target"
+    target.write_text("mine")
+    link = place.with_suffix(kind)
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)
+    if kind == ".lock":
+        place.unlink()
+    with pytest.raises(KernelsUnavailable):
+        cache.make(place, compile_into, remember=False)
+    assert target.read_text() == "mine" and len(calls) == 1
+
+
+def test_a_failure_of_any_bytes_is_read(place):
+    place.parent.mkdir(0o700)
+    place.with_suffix(".failed").write_bytes(b"\xff\x1b[31m wrong\nline" + 5000 * b"x")
+    with pytest.raises(CompileError, match="wrong line.*an earlier time") as caught:
+        cache.make(place, _library(place)[0], remember=False)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 1500
+
+
+def test_a_user_without_a_home_folder_is_told_what_to_set(monkeypatch):
+    def nobody(_):
+        raise KeyError("uid not found")
+
+    for name in (cache.CACHE, "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    with pytest.raises(KernelsUnavailable, match="set HYPERSEG_TF_CACHE to a folder"):
+        cache.folder()
+
+
+def test_a_name_that_is_no_list_of_architectures_is_passed_over(place, monkeypatch):
+    monkeypatch.setenv(cache.CACHE, str(place.parent))
+    path = cache.gpu_library(_CUDA, (75, 90))
+    other = path.with_name(path.name.replace("75_90", "75_x"))
+    for library in (path, other):
+        cache.make(library, _library(library)[0], remember=False)
+    assert cache.gpu_libraries() == {path: (75, 90)}
+    path.write_bytes(b"damaged")
+    assert cache.gpu_libraries() == {}
+
+
+def test_only_root_builds_for_others(place, monkeypatch):
+    monkeypatch.setenv(cache.CACHE, str(place.parent))
+    place.parent.mkdir(0o700)
+    for user, mode in ((1000, 0o700), (0, 0o755)):
+        monkeypatch.setattr(cache.os, "geteuid", lambda user=user: user)
+        cache.let_others_read()
+        assert place.parent.stat().st_mode & 0o777 == mode

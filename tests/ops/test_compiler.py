@@ -1,11 +1,12 @@
 import configparser
 import re
+import time
 from pathlib import Path
 
 import pytest
 
 from hyperseg_tf.ops import compiler
-from hyperseg_tf.ops.compiler import KernelsUnavailable
+from hyperseg_tf.ops.compiler import CompileError, KernelsUnavailable
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,3 +64,15 @@ def test_a_compiler_that_hangs_is_stopped(tmp_path, monkeypatch):
 def test_a_program_that_does_not_start_is_said(tmp_path):
     with pytest.raises(KernelsUnavailable, match="stub does not start .No such file"):
         compiler.run([str(tmp_path / "stub")])
+
+
+def test_what_ends_one_compiler_ends_those_beside_it(tmp_path):
+    slow, refused = tmp_path / "slow", tmp_path / "refused"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    refused.write_text("#!/bin/sh\nsleep 0.1\necho 'x.h:1: error: no' >&2\nexit 1\n")
+    for program in (slow, refused):
+        program.chmod(0o755)
+    start = time.monotonic()
+    with pytest.raises(CompileError, match="error: no"):
+        compiler.run_together([[str(refused)], [str(slow)], [str(slow)]], jobs=2)
+    assert time.monotonic() - start < 30

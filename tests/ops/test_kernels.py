@@ -19,6 +19,7 @@ def fuzz(capfd, *options):
     return out
 
 
+@pytest.mark.slow
 def test_kernels_equal_the_reference_on_random_and_hostile_shapes(capfd):
     # The other instruction sets take twice the time to compile: the slow test has them.
     out = fuzz(capfd, "--cases", "400", "--seed", "1", "--isa", "portable")

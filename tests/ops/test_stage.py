@@ -159,6 +159,7 @@ def test_unknown_sizes_stay_unknown_in_a_graph():
     assert graph.output_shapes[0].as_list() == [None, None, 7, 7]
 
 
+@pytest.mark.slow
 def test_training_a_model_fused_is_training_it_as_specified():
     keras.utils.set_random_seed(0)
     images = pictures(2, 70, 96)

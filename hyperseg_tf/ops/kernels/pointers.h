@@ -77,6 +77,17 @@ struct StagePointers {
   float* kernels_gradient;  // (N, P)
 };
 
+// Pointers of a window. Bytes by their plain name: the runtime compiler of CUDA, which
+// compiles this file, too, has no <cstdint>.
+struct WindowPointers {
+  const unsigned char* image;  // (H, W, 3)
+  const unsigned char* label;  // (H, W)
+  const unsigned char* fill;   // (3): the colour around the picture
+  unsigned char empty_label;   // the label there
+  unsigned char* out_image;    // (H', W', 3)
+  unsigned char* out_label;    // (H', W')
+};
+
 }  // namespace dpw
 
 #endif  // HYPERSEG_TF_POINTERS_H_

@@ -355,4 +355,31 @@ std::string check(const StageShape& s) {
   return "";
 }
 
+std::string check(const WindowShape& s) {
+  // Far above any picture, and no product of two comes near an overflow.
+  constexpr int64_t kSide = int64_t{1} << 24;
+  for (const Size& size : {Size{"height", s.height}, Size{"width", s.width},
+                           Size{"scaled height", s.scaled_height},
+                           Size{"scaled width", s.scaled_width}}) {
+    if (size.value < 1 || size.value > kSide) {
+      return std::string(size.name) + " must be 1 to 2**24: got " + text(size.value) +
+             ".";
+    }
+  }
+  for (const Size& size : {Size{"window height", s.out_height},
+                           Size{"window width", s.out_width}}) {
+    if (size.value < 0 || size.value > kSide) {
+      return std::string(size.name) + " must be 0 to 2**24: got " + text(size.value) +
+             ".";
+    }
+  }
+  for (int64_t first : {s.first_row, s.first_column}) {
+    if (first < -kSide || first > kSide) {
+      return "the window must begin within 2**24 of the picture: got " +
+             pair(s.first_row, s.first_column) + ".";
+    }
+  }
+  return "";
+}
+
 }  // namespace dpw

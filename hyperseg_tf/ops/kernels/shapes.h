@@ -111,6 +111,16 @@ struct StageShape {
   }
 };
 
+// A window of a picture (H, W, 3) and its label (H, W), resized: which part of the
+// scaled size, mirrored or not. It may reach beyond the picture.
+struct WindowShape {
+  int64_t height = 0, width = 0;
+  int64_t scaled_height = 0, scaled_width = 0;
+  int64_t first_row = 0, first_column = 0;  // in the scaled picture
+  int64_t out_height = 0, out_width = 0;
+  bool cubic = false, antialias = true, flip = false;
+};
+
 // Sets border and output size of SAME padding; no output where check() refuses the rest.
 void pad_same(ExpandShape* shape);
 // Sets them for borders of `before` and `after` pixels, each at most 255.
@@ -123,6 +133,7 @@ std::string check(const ExpandShape& shape);  // once it is padded
 std::string check(const ExciteShape& shape);
 std::string check(const ProjectShape& shape);
 std::string check(const StageShape& shape);
+std::string check(const WindowShape& shape);
 
 }  // namespace dpw
 

@@ -3,6 +3,7 @@
 #include "cpu/conv.h"
 #include "cpu/mobile.h"
 #include "cpu/stage.h"
+#include "cpu/window.h"
 
 namespace dpw {
 namespace DPW_ISA {
@@ -68,6 +69,10 @@ constexpr StageKernels stage_kernels() {
           staged<&Stage::finish>};
 }
 
+constexpr WindowKernels window_kernels() {
+  return {[](const WindowShape& s, const WindowPointers& p) { Window(s, p).run(); }};
+}
+
 }  // namespace
 
 #define DPW_TEXT(name) #name
@@ -78,6 +83,7 @@ const Kernels& table() {
       DPW_NAME(DPW_ISA),       block_kernels<float>(), block_kernels<Bfloat16>(),
       block_kernels<Half>(),   conv_kernels<float>(),  conv_kernels<Bfloat16>(),
       conv_kernels<Half>(),    mobile_kernels(),       stage_kernels(),
+      window_kernels(),
   };
   return kernels;
 }

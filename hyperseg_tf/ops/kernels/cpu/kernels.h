@@ -70,6 +70,11 @@ struct StageKernels {
   Work moments, run, gradient, finish;
 };
 
+// Throws std::bad_alloc.
+struct WindowKernels {
+  void (*run)(const WindowShape&, const WindowPointers&);
+};
+
 struct Kernels {
   const char* name;
   BlockKernels<float> block_f32;
@@ -80,6 +85,7 @@ struct Kernels {
   ConvKernels<Half> conv_f16;
   MobileKernels mobile;
   StageKernels stage;
+  WindowKernels window;
 
   const BlockKernels<float>& block(float) const { return block_f32; }
   const BlockKernels<Bfloat16>& block(Bfloat16) const { return block_bf16; }

@@ -20,6 +20,7 @@
 #include "fuzz/random_shapes.h"
 #include "fuzz/reference.h"
 #include "fuzz/stage.h"
+#include "fuzz/window.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/common_interface_defs.h>
@@ -340,10 +341,9 @@ bool try_expand(Random& random) {
 }
 
 // The numbers take turns, so that every kind has its share.
-constexpr int kKinds = 6;
+constexpr int kKinds = 7;
 const char* const kKindNames[kKinds] = {"DpwConv", "DpwBlock", "expand", "project",
-                                        "stage",
-                                        "excite"};
+                                        "stage",   "window",   "excite"};
 
 void run_case(int64_t number) {
   current.number = number;
@@ -365,6 +365,9 @@ void run_case(int64_t number) {
       break;
     case 4:
       ran = try_stage(random);
+      break;
+    case 5:
+      ran = try_window(random);
       break;
     default:
       ran = try_drawn(draw_excite(random), random);
