@@ -85,7 +85,7 @@ LAYERS = {
             {
                 "preset": _TINY,
                 "implementation": "slices",
-                "metadata": {"classes": ["a", "b"]},
+                "metadata": {"classes": [*"abcdefghijk"]},
             },
             ((1, 33, 50, 3),),
             no_half=_WHOLE_MODEL,

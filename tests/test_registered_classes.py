@@ -194,6 +194,7 @@ def test_half_precision_gives_its_type_and_nearly_the_same_values(name, kind, po
         _assert_close(found, real, HALVES[policy])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_a_whole_model_in_mixed_precision_gives_float32_logits(model, policy):
     images = pictures(2, 33, 50)
@@ -244,6 +245,7 @@ def test_a_context_head_rebuilt_from_its_config_gives_the_same_signal(model):
     np.testing.assert_array_equal(copy(x), head(x))
 
 
+@pytest.mark.slow
 def test_taps_saved_and_loaded_give_every_tensor_as_before(model, tmp_path):
     taps = model.taps()
     taps.save(tmp_path / "taps.keras")

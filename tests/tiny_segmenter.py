@@ -39,8 +39,8 @@ def random_hyperseg(num_classes=3):
     model.set_weights(_random_weights(num_classes))
     model.set_metadata(
         {
-            "classes": list(NAMES[:num_classes]),
-            "colours": [list(colour) for colour in COLOURS[:num_classes]],
+            "classes": [*NAMES, "d", "e"][:num_classes],
+            "colours": [*map(list, COLOURS), None, None][:num_classes],
         }
     )
     return model

@@ -6,10 +6,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyperseg_tf.base.atomic import atomic_file
+from hyperseg_tf.base.atomic import atomic_file, check_file_target
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.convert import parity, pth
-from hyperseg_tf.network.model import load
+from hyperseg_tf.network.model_file import load
 from hyperseg_tf.presets import Preset
 
 
@@ -62,7 +62,7 @@ def pth_to_keras(
             "file with --report (report=...)."
         )
     for path in filter(None, (out, report)):
-        pth.check_target(path, overwrite)
+        check_file_target(path, overwrite)
     converted = pth.convert(checkpoint, preset)
     model, rows = converted.model, []
     if activations is not None:
@@ -95,7 +95,7 @@ def keras_to_pth(
     out = Path(out)
     if out.suffix != ".pth":
         raise UserError(f"a checkpoint ends in .pth: got {out}; rename it.")
-    pth.check_target(out, overwrite)
+    check_file_target(out, overwrite)
     pth.to_pth(load(model), out, overwrite)
     return Written(out)
 

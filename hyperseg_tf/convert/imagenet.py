@@ -14,12 +14,16 @@ import h5py
 import keras
 import numpy as np
 
-from hyperseg_tf.base import constants
+from hyperseg_tf.base import constants, hdf5
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.hdf5 import HDF5Error
+from hyperseg_tf.base.regular_file import open_regular
+from hyperseg_tf.base.text import shortened
 from hyperseg_tf.convert.released import entries as released
 from hyperseg_tf.convert.released.checkpoint import open_checkpoint
 from hyperseg_tf.convert.released.entries import Entry, conv_entries, norm_entries
 from hyperseg_tf.network.backbones import family
+from hyperseg_tf.network.finite import check_finite
 
 # In files of keras.applications: preprocessing and classifier.
 _SURPLUS = ("normalization", "rescaling", "top_dropout", "predictions", "probs")
@@ -56,6 +60,11 @@ def load_imagenet(model, source: str | Path) -> str:
         values, origin = _torch_values(model, Path(source)), str(source)
     else:
         values, origin = _keras_values(model, Path(source)), str(source)
+    values = list(values)
+    try:
+        check_finite(values)
+    except ValueError as error:
+        raise UserError(f"ImageNet weights are numbers: {origin}: {error}.") from error
     for variable, value in values:
         variable.assign(value)
     return f"weights: ImageNet for the backbone {backbone} ({origin}), the rest random"
@@ -89,7 +98,9 @@ def _download(model):
     except Exception as error:
         raise _unavailable(name, error) from error
     layers = {
-        layer.name: layer.get_weights() for layer in reference.layers if layer.weights
+        layer.name: {v.name: keras.ops.convert_to_numpy(v) for v in layer.weights}
+        for layer in reference.layers
+        if layer.weights
     }
     return _fit(model, layers, "keras.applications"), "keras.applications"
 
@@ -141,30 +152,32 @@ def _keras_values(model, path):
     return _fit(model, _read_h5(path), str(path))
 
 
-def _read_h5(path: Path) -> dict[str, list[np.ndarray]]:
-    """Layer name -> arrays, from a file in the format of keras.applications."""
+def _read_h5(path: Path) -> dict[str, dict[str, np.ndarray]]:
+    """Arrays by layer and name, from a file in the format of keras.applications.
+
+    By the places of the arrays alone: a list of names in the file can be made to
+    unpack to any size.
+    """
     try:
-        with h5py.File(path, "r") as file:
-            root = file.get("model_weights", file)
+        with open_regular(path) as opened, h5py.File(opened, "r") as file:
             layers = {}
-            for name in map(_text, root.attrs["layer_names"]):
-                group = root[name]
-                arrays = [group[_text(w)][()] for w in group.attrs["weight_names"]]
-                if arrays:
-                    layers[name] = arrays
+            for place, array in hdf5.scan(file, path.stat().st_size).items():
+                layer, _, rest = place.removeprefix("model_weights/").partition("/")
+                if array.dtype.kind != "f" and not layer.startswith(_SURPLUS):
+                    raise HDF5Error(f"its {place!r} holds {array.dtype}")
+                # "block1a_dwconv/depthwise_kernel:0" of Keras 2, or "kernel" of 3.
+                name = rest.rpartition("/")[2].partition(":")[0]
+                name = name.removeprefix("depthwise_")
+                layers.setdefault(layer, {})[name] = array[()]
             return layers
     except (OSError, KeyError, ValueError) as error:
         raise UserError(
             "ImageNet weights must be a .h5 file of keras.applications: "
-            f"{path} is not ({error})."
+            f"{path} is not ({shortened(error)})."
         ) from error
 
 
-def _text(name):
-    return name.decode() if isinstance(name, bytes) else str(name)
-
-
-def _fit(model, layers: Mapping[str, list[np.ndarray]], origin: str):
+def _fit(model, layers: Mapping[str, Mapping[str, np.ndarray]], origin: str):
     """Pairs (variable, value); raises UserError before any is given."""
     own, backbone = _own_layers(model), model.preset.backbone
     given = {n for n in layers if not n.startswith(_SURPLUS)}
@@ -176,14 +189,14 @@ def _fit(model, layers: Mapping[str, list[np.ndarray]], origin: str):
         )
     pairs = []
     for name, layer in own.items():
-        shapes = [tuple(v.shape) for v in layer.weights]
-        found = [tuple(v.shape) for v in layers[name]]
+        shapes = {v.name: tuple(v.shape) for v in layer.weights}
+        found = {key: tuple(value.shape) for key, value in layers[name].items()}
         if found != shapes:
             raise UserError(
                 f"{origin} does not fit {backbone}: layer {name} needs {shapes}, the "
-                f"file has {found}."
+                f"file has {shortened(found)}."
             )
-        values = layers[name]
+        values = [layers[name][key] for key in shapes]
         if name == "conv1_conv":
             values = _from_caffe(*values)
         pairs += zip(layer.weights, values, strict=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from hyperseg_tf import presets
-from hyperseg_tf.base.atomic import atomic_file
+from hyperseg_tf.base.atomic import atomic_file, check_file_target
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.convert.metadata import METADATA
 from hyperseg_tf.convert.refused import Refused
@@ -22,10 +22,12 @@ from hyperseg_tf.convert.released import entries as released
 from hyperseg_tf.convert.released.checkpoint import Checkpoint, open_checkpoint
 from hyperseg_tf.convert.torch_file import writer as torch_writer
 from hyperseg_tf.convert.torch_file.writer import Record
+from hyperseg_tf.network.finite import check_finite
 from hyperseg_tf.network.model import HyperSeg
 from hyperseg_tf.presets import Preset
 
 _FITS = "a checkpoint must fit the preset"
+_NUMBERS = "weights must be finite numbers, variances not negative"
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def to_pth(model: HyperSeg, path: str | os.PathLike, overwrite: bool = False) ->
         UserError: If the model has another form or the file may not be written.
     """
     path = Path(path)
-    check_target(path, overwrite)
+    check_file_target(path, overwrite)
     _check_form(model, "the authors' code needs")
     kept = model.metadata.get(METADATA)
     kept = kept if isinstance(kept, dict) else {}
@@ -122,15 +124,6 @@ def to_pth(model: HyperSeg, path: str | os.PathLike, overwrite: bool = False) ->
     with atomic_file(path) as temporary:
         records = _records(model, parsed, kept.get("num_batches_tracked", 0))
         torch_writer.write(temporary, records, {**values, "arch": parsed.text})
-
-
-def check_target(path: Path, overwrite: bool) -> None:
-    """Raise `UserError` where a file `path` may not be written."""
-    if path.is_dir() or (path.exists() and not overwrite):
-        raise UserError(
-            f"an existing file is not overwritten: {path} exists; name another path or "
-            "add --overwrite (overwrite=True)."
-        )
 
 
 def _chosen(checkpoint: Checkpoint, preset: Preset | None) -> Preset:
@@ -184,8 +177,16 @@ def _fill(model, checkpoint):
         name = f"{prefix}{released.COUNTER}"
         if prefix and name in checkpoint.state:
             counters[prefix] = checkpoint.counter(name)
-    for entry, value in zip(table, values, strict=True):
-        entry.variable.assign(entry.to_keras(value))
+    pairs = [
+        (entry.variable, entry.to_keras(value))
+        for entry, value in zip(table, values, strict=True)
+    ]
+    try:
+        check_finite(pairs)
+    except ValueError as error:
+        raise Refused(str(error), "take a sound checkpoint", _NUMBERS) from error
+    for variable, value in pairs:
+        variable.assign(value)
     facts = {"arch": checkpoint.arch, "epoch": checkpoint.epoch}
     facts["best_iou"] = checkpoint.best_iou
     # They are all equal unless somebody froze a part.

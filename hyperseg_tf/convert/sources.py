@@ -1,8 +1,7 @@
 """Initial weights of a model, by the word or the file a user names."""
 
-import json
 import logging
-import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 from hyperseg_tf.base.errors import UserError
@@ -11,7 +10,7 @@ from hyperseg_tf.convert.metadata import METADATA
 from hyperseg_tf.convert.pth import load_pth
 from hyperseg_tf.convert.released.checkpoint import open_checkpoint
 from hyperseg_tf.network.backbones import family
-from hyperseg_tf.network.model import load
+from hyperseg_tf.network.model_file import BEST, load, read_preset
 from hyperseg_tf.presets import Preset
 
 _log = logging.getLogger("hyperseg_tf")
@@ -25,16 +24,15 @@ def load_weights(model, source: str | Path) -> str:
         source: "imagenet" to download the backbone's ImageNet weights (the rest stays
             as it is); the path of a keras.applications `.h5` file, or of torch's `.pth`
             file of ResNet18 or EfficientNet, the same offline; or the path of a
-            `.keras` file of this library or a released `.pth` checkpoint, which set
-            everything.
-
+            `.keras` file of this library, of a run's folder, or of a released `.pth`
+            checkpoint, which set everything.
     Returns:
         A sentence that names the source.
 
     Raises:
         UserError: If the source cannot be read or does not fit; nothing is set then.
     """
-    path = Path(source)
+    path = file_of(source)
     if source != "imagenet" and not path.is_file():
         raise UserError(
             "weights must be 'imagenet', a keras.applications .h5, a .keras or a .pth "
@@ -61,36 +59,83 @@ def padding_of(source: str | Path, preset: Preset) -> str:
         source: As in `load_weights`.
         preset: The architecture that the weights are for.
     """
-    suffix = Path(source).suffix
+    source = file_of(source)
+    suffix = source.suffix
     if suffix == ".pth" and "static" in family(preset.backbone).PADDINGS:
         return "static"
     if suffix == ".keras":
-        try:
-            with zipfile.ZipFile(source) as archive:
-                config = json.loads(archive.read("config.json"))
-            return config["config"]["preset"]["backbone_padding"]
-        except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError):
-            pass  # loading it says what is wrong
+        return read_preset(source).backbone_padding
     return preset.backbone_padding
+
+
+def load_fitting(model, path: str | Path) -> str:
+    """Set all of a model that does not depend on the number of classes.
+
+    Where a weight head's slice of the signal has another size, those behind it begin
+    elsewhere, so what these heads have learnt is of no use: they stay as they are.
+
+    Args:
+        model: An unfolded `HyperSeg`.
+        path: A `.keras` file, or the folder of a run, of the same architecture for
+            other classes.
+
+    Returns:
+        A sentence that names the file and what stayed as it was.
+
+    Raises:
+        UserError: If it cannot be read or is of another architecture.
+    """
+    path = file_of(path)
+    other = load(path)
+    same = {"num_classes": model.preset.num_classes, "name": model.preset.name}
+    if replace(other.preset, **same) != model.preset or other.folded:
+        raise _other_architecture(model, other, path)
+    given = {weight.path: weight for weight in other.weights}
+    moved = False
+    fresh = []
+    for weight in model.weights:
+        source = given.get(weight.path)
+        fits = source is not None and source.shape == weight.shape
+        head = weight.path.startswith("weights_")
+        moved = moved or (head and not fits)
+        if fits and not (head and moved):
+            weight.assign(source)
+        else:
+            fresh.append(weight.path)
+    return (
+        f"weights: from {path}, trained for {other.preset.num_classes} classes; new "
+        f"for {model.preset.num_classes}: {', '.join(fresh)}"
+    )
+
+
+def file_of(source: str | Path) -> Path:
+    """The file that is meant; a folder of a run means its best model."""
+    path = Path(source)
+    best = path / BEST
+    return best if best.is_file() else path
 
 
 def _load_keras(model, path):
     other = load(path)
     if other.preset != model.preset or other.folded != model.folded:
-        differing = [
-            f"{key}={value!r} (needed {model.preset.to_dict()[key]!r})"
-            for key, value in other.preset.to_dict().items()
-            if value != model.preset.to_dict()[key]
-        ]
-        raise UserError(
-            f"{path} holds another architecture: {', '.join(differing) or 'folded'}; "
-            "build the model from its preset and class count."
-        )
+        raise _other_architecture(model, other, path)
     model.set_weights(other.get_weights())
     # What a converted checkpoint needs for the way back.
     if METADATA in other.metadata:
         model.set_metadata({**model.metadata, METADATA: other.metadata[METADATA]})
     return f"weights: all from {path}"
+
+
+def _other_architecture(model, other, path) -> UserError:
+    differing = [
+        f"{key}={value!r} (needed {model.preset.to_dict()[key]!r})"
+        for key, value in other.preset.to_dict().items()
+        if value != model.preset.to_dict()[key]
+    ]
+    return UserError(
+        f"{path} holds another architecture: {', '.join(differing) or 'folded'}; "
+        "build the model from its preset and class count."
+    )
 
 
 def _load_pth(model, path):

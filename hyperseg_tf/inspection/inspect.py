@@ -14,13 +14,15 @@ import numpy as np
 from hyperseg_tf import visualise
 from hyperseg_tf.base import pixels
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.inference.finite import NotFinite
 from hyperseg_tf.inference.memory import out_of_memory
-from hyperseg_tf.inference.pictures import MAX_PIXELS, MAX_RESIZED_PIXELS, read_picture
+from hyperseg_tf.inference.pictures import limit_for, read_picture
 from hyperseg_tf.inference.segmenter import Segmenter, class_names
 from hyperseg_tf.inspection.result import Inspection, LevelWeights, PatchGrid
 from hyperseg_tf.inspection.statistics import cosines, norms, principal_components
 from hyperseg_tf.network.layout import LevelLayout, decoder_layout
-from hyperseg_tf.network.model import HyperSeg, load
+from hyperseg_tf.network.model import HyperSeg
+from hyperseg_tf.network.model_file import load
 from hyperseg_tf.presets import PRESETS
 
 _PARTS = ("pw1", "dw", "pw2")
@@ -52,22 +54,23 @@ def inspect(
 
     Raises:
         UserError: The model or the picture cannot be read, `patch` is not in the grid,
-            the model generates no weights, they are not finite, or memory does not
-            suffice.
+            the model generates no weights, they or its logits are not finite, or memory
+            does not suffice.
         ValueError: `model` is no `HyperSeg`, or `image` no such array.
     """
     source = str(image) if isinstance(image, str | Path) else None
-    if source is not None:
-        limit = MAX_PIXELS if image_size is None else MAX_RESIZED_PIXELS
-        image = read_picture(source, limit)
-    image = np.asarray(image)
-    pixels.check_image(image)
     random = isinstance(model, str | Path) and str(model) in PRESETS
     name = str(model) if isinstance(model, str | Path) else model.name
+    if source is None:
+        image = np.asarray(image)
+        pixels.check_image(image)
     model = _open(model)
+    if source is not None:
+        with _told_of(source):
+            image = read_picture(source, limit_for(model, image_size))
     level_layouts, _ = decoder_layout(model.preset)
 
-    with _enough_memory(image):
+    with _told_of(source or "the picture"):
         weights, signal, grid = _generate(model, image, image_size)
     rows, columns = grid.inside
     parts = [
@@ -77,7 +80,7 @@ def inspect(
     # (patches, P) per level, padding left out.
     vectors = [part.reshape(rows * columns, -1) for part in parts]
     index = _index(vectors, patch, grid)
-    with _enough_memory(image):
+    with _told_of(source or "the picture"):
         label = Segmenter(model, image_size).class_maps(image[None])[0]
     num_classes = model.preset.num_classes
     names = class_names(model) or [f"class {i}" for i in range(num_classes)]
@@ -128,15 +131,18 @@ def _open(model: keras.Model | str | Path) -> keras.Model:
 
 
 @contextmanager
-def _enough_memory(image: np.ndarray) -> Iterator[None]:
+def _told_of(picture: str) -> Iterator[None]:
+    """Name the picture where memory does not suffice or logits are not finite."""
     try:
         yield
+    except NotFinite as error:
+        raise UserError(f"{picture}: {error}") from error
     except Exception as error:
         if not out_of_memory(error):
             raise
         raise UserError(
-            f"memory does not suffice for {image.shape[1]}x{image.shape[0]} pixels; "
-            "shrink the picture or give the network a --size (image_size)."
+            f"{picture}: memory does not suffice; shrink the picture or give the "
+            "network a --size (image_size)."
         ) from error
 
 

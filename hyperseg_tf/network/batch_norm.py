@@ -7,9 +7,8 @@ that `keras.layers.BatchNormalization` runs on a CPU.
 """
 
 import keras
-from keras import ops
 
-from hyperseg_tf.ops.normalise import normalise, normalise_batch, unbias
+from hyperseg_tf.ops.normalise import normalise, normalise_batch
 
 # Of every normalization behind the backbone, as released.
 NORM = {"momentum": 0.9, "epsilon": 1e-5}
@@ -22,7 +21,8 @@ class BatchNorm(keras.layers.BatchNormalization):
     Args:
         momentum: Share of the old running statistics that a step keeps.
         epsilon: Added to the variance.
-        synchronized: Statistics over all replicas instead of one's own.
+        synchronized: Taken for Keras' sake. Statistics are always those of the whole
+            batch, whichever devices share it.
 
     Shapes:
         inputs: (N, H, W, C).
@@ -38,12 +38,6 @@ class BatchNorm(keras.layers.BatchNormalization):
                 self.moving_mean,
                 self.moving_variance,
                 self.epsilon,
-            )
-        if self.synchronized:
-            mean, variance = self._moments(ops.cast(inputs, "float32"), None)
-            self.update(mean, unbias(variance, inputs))
-            return normalise(
-                inputs, self.gamma, self.beta, mean, variance, self.epsilon
             )
         y, mean, variance = normalise_batch(inputs, self.gamma, self.beta, self.epsilon)
         self.update(mean, variance)

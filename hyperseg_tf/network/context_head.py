@@ -94,8 +94,12 @@ class NearestUpsample(layers.Layer):
     def call(self, x):
         batch, height, width = ops.shape(x)[:3]
         channels = x.shape[-1]
-        x = ops.reshape(x, (batch * height, 1, width, 1, channels))
-        x = ops.tile(x, (1, 2, 1, 2, 1))
+        # A pixel twice, then a row twice. Not by `tile` in five dimensions: OpenVINO
+        # answers wrongly with sizes left open.
+        x = ops.reshape(x, (batch * height, width, channels))
+        x = ops.concatenate([x, x], axis=-1)
+        x = ops.reshape(x, (batch * height, 2 * width * channels))
+        x = ops.concatenate([x, x], axis=-1)
         return ops.reshape(x, (batch, 2 * height, 2 * width, channels))
 
     def compute_output_shape(self, shape):

@@ -102,6 +102,28 @@ def decoder_layout(
     return tuple(levels), _heads(preset, levels) if preset.dynamic else ()
 
 
+def least_parameters(preset: Preset) -> int:
+    """Weights of a model without its backbone, biases and normalizations.
+
+    They are what the fields of a preset decide, so a model of a preset from a file can
+    be refused before it is built.
+    """
+    levels, heads = decoder_layout(preset)
+    if heads:
+        count = sum(head.units * head.channels // head.groups for head in heads)
+    else:
+        count = sum(level.size for level in levels)
+    if preset.context_levels:
+        channels = signal_channels(preset)
+        width = channels
+        if preset.context_head == "concatenate":
+            width //= 2
+            count += channels * width
+        # Down by 2x2, and up by the fusion of two.
+        count += (preset.context_levels - 1) * 6 * width**2
+    return count
+
+
 def _heads(preset, levels):
     groups = preset.weight_groups
     members = [[lv for lv in levels if lv.head == i] for i in range(len(groups))]

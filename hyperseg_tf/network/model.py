@@ -17,6 +17,7 @@ from hyperseg_tf.network import (
 from hyperseg_tf.network.decoder import Level
 from hyperseg_tf.network.fold import fold
 from hyperseg_tf.network.layout import decoder_layout, signal_channels
+from hyperseg_tf.network.metadata import check_metadata
 from hyperseg_tf.network.weight_head import WeightHead
 from hyperseg_tf.ops import choice, resize
 from hyperseg_tf.presets.preset import CELL, Preset
@@ -37,7 +38,8 @@ class HyperSeg(keras.Model):
         implementation: Of the dynamic convolution: "auto", "einsum", "slices", "xla",
             "fused".
         folded: Build the inference form without batch normalization; see `fold`.
-        metadata: JSON-able facts that travel with the model, such as its classes.
+        metadata: JSON-able facts that travel with the model, such as its classes;
+            `check_metadata` has the rules.
 
     Shapes:
         images: (B, H, W, 3) float32, RGB, ImageNet-normalised.
@@ -53,6 +55,8 @@ class HyperSeg(keras.Model):
         if isinstance(preset, dict):
             preset = Preset.from_dict(preset)
         choice.check(implementation)
+        metadata = dict(metadata or {})
+        check_metadata(metadata, preset.num_classes)
 
         # Inputs
         images = keras.Input((None, None, 3), name="images")
@@ -95,7 +99,7 @@ class HyperSeg(keras.Model):
         self.preset = preset
         self.implementation = implementation
         self.folded = folded
-        self.metadata = dict(metadata or {})
+        self.metadata = metadata
         # Symbolic tensors by name; kept in a tuple so that Keras does not wrap them.
         self._taps = (
             *((f"feature_{i + 1}", tensor) for i, tensor in enumerate(features)),
@@ -157,6 +161,58 @@ class HyperSeg(keras.Model):
         """An inference copy without batch normalization (Appendix E)."""
         return fold(self, implementation)
 
+    def export(
+        self,
+        filepath,
+        format="tf_saved_model",
+        verbose=None,
+        input_signature=None,
+        **kwargs,
+    ):
+        """`keras.Model.export` of a copy that other programs can run.
+
+        The copy is folded and computes with plain operations ("slices"), so that the
+        file needs none of the custom ops. It takes what the model takes, normalised
+        images; `hyperseg_tf.export.write` puts preprocessing into the file, too, and
+        compares it.
+
+        Args:
+            filepath: Where to write.
+            format: "tf_saved_model", "onnx", "openvino", "litert", ... as Keras has it.
+            verbose: As Keras has it.
+            input_signature: As Keras has it; None leaves batch and sizes open, but for
+                "litert", whose builtin operations cannot: there it is one image of the
+                size that the preset is evaluated at.
+            **kwargs: As Keras has them.
+
+        Raises:
+            UserError: A size that OpenVINO's reader of TensorFlow graphs cannot take.
+        """
+        if not self.folded or self.implementation != "slices":
+            copy = self.fold("slices")
+            copy.export(filepath, format, verbose, input_signature, **kwargs)
+            return
+        if input_signature is None:
+            # Keras would ask for a model that has been called.
+            fixed = (1, *self.preset.image_size, 3)
+            shape = fixed if format == "litert" else (None, None, None, 3)
+            name = self.inputs[0].name
+            input_signature = [keras.InputSpec("float32", shape, name=name)]
+        if format == "openvino":
+            self._check_multiple(keras.tree.flatten(input_signature)[0].shape)
+        super().export(filepath, format, verbose, input_signature, **kwargs)
+
+    def _check_multiple(self, shape):
+        """OpenVINO merges the padding of a known size with the first convolution's,
+        and loses the latter."""
+        multiple = self.preset.size_multiple
+        if any(side is not None and side % multiple for side in shape[1:3]):
+            raise UserError(
+                f"a known size is a multiple of {multiple} for Keras' export to "
+                f"OpenVINO: got {tuple(shape)}; leave sizes open, or use "
+                "hyperseg_tf.export.write, which takes any."
+            )
+
     def with_implementation(self, implementation: str) -> "HyperSeg":
         """A copy with the same weights and another dynamic convolution."""
         config = {**self.get_config(), "implementation": implementation}
@@ -165,8 +221,14 @@ class HyperSeg(keras.Model):
         return copy
 
     def set_metadata(self, metadata: dict) -> None:
-        """Replace the facts that are saved with the model; JSON-able values only."""
-        self.metadata = dict(metadata)
+        """Replace the facts that are saved with the model.
+
+        Raises:
+            ValueError: They break the rules of `check_metadata`.
+        """
+        metadata = dict(metadata)
+        check_metadata(metadata, self.preset.num_classes)
+        self.metadata = metadata
 
     def get_config(self):
         return {
@@ -180,35 +242,6 @@ class HyperSeg(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return cls(**config)
-
-
-def load(path: str | Path) -> HyperSeg:
-    """Load a model that `save` wrote; logits are those of the saved one, bit for bit.
-
-    Args:
-        path: A `.keras` file.
-
-    Raises:
-        UserError: If the file is missing, unreadable or no HyperSeg.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(
-            f"a model is a .keras file that train wrote: {path} does not exist."
-        )
-    try:
-        model = keras.models.load_model(path, compile=False)
-    except Exception as error:
-        reason = (
-            str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        )
-        raise UserError(
-            f"a model must be a readable .keras file: {path} is not ({reason}); "
-            "train or convert it again."
-        ) from error
-    if not isinstance(model, HyperSeg):
-        raise UserError(f"{path} holds a {type(model).__name__}, not a HyperSeg.")
-    return model
 
 
 def _pool(signal, patch_size):
@@ -282,16 +315,22 @@ class PadToMultiple(layers.Layer):
                 f"images must be at least 32x32 pixels: got {size[0]}x{size[1]}; "
                 "enlarge them first."
             )
-        pads = [[0, -side % self.multiple] for side in size]
+        # Of numbers above 0 only: converters divide negative ones towards 0.
+        pads = [[0, _rounded_up(side, self.multiple) - side] for side in size]
         return ops.pad(x, [[0, 0], *pads, [0, 0]])
 
     def compute_output_shape(self, shape):
         batch, *size, channels = shape
-        size = (s if s is None else s + -s % self.multiple for s in size)
+        size = (s if s is None else _rounded_up(s, self.multiple) for s in size)
         return (batch, *size, channels)
 
     def get_config(self):
         return {**super().get_config(), "multiple": self.multiple}
+
+
+def _rounded_up(side, multiple):
+    """The next multiple, of an int or an integer tensor."""
+    return (side + multiple - 1) // multiple * multiple
 
 
 @keras.saving.register_keras_serializable("hyperseg_tf")

@@ -4,11 +4,23 @@ Every difference between two models is a field, never a second class.
 """
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
+from typing import get_args, get_origin
 
 CONTEXT_HEADS = ("concatenate", "replace")
 HALOS = ("patch", "neighbour")
 CELL = 32  # pixels of the image per pixel of the backbone's head
+
+# Far beyond every published architecture; a preset may come from a file, and whoever
+# builds it must be able to.
+MOST_CLASSES = 255
+MOST_CHANNELS = 4096
+MOST_CONTEXT_LEVELS = 6
+LARGEST_KERNEL = 15
+LARGEST_EXPANSION = 16
+LONGEST_SIDE = 16_384
+LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +81,21 @@ class Preset:
     dynamic: bool = True
 
     def __post_init__(self):
+        for field in fields(self):
+            _check_type(field.name, getattr(self, field.name), field.type)
         levels = len(self.kernel_sizes)
         heads = levels - self.shared_levels + 1 if self.dynamic else 0
         rules = {
-            "num_classes must be at least 1": self.num_classes >= 1,
+            f"name must be printable text of 1..{LONGEST_NAME} characters": (
+                0 < len(self.name) <= LONGEST_NAME and self.name.isprintable()
+            ),
+            # A class map is uint8, and one of its values is void.
+            f"num_classes must lie in 1..{MOST_CLASSES}": (
+                1 <= self.num_classes <= MOST_CLASSES
+            ),
+            f"image_size must lie in {CELL}..{LONGEST_SIDE}": (
+                all(CELL <= side <= LONGEST_SIDE for side in self.image_size)
+            ),
             "kernel_sizes must name 5 levels, or 6 with the image": levels in (5, 6),
             "level_channels must name all levels but the last": (
                 len(self.level_channels) == levels - 1
@@ -80,17 +103,29 @@ class Preset:
             "shared_levels must be at least 1": 1 <= self.shared_levels < levels,
             f"weight_groups must name {heads} heads": len(self.weight_groups) == heads,
             "reductions must name r1..r5": len(self.reductions) == 5,
-            "kernel_sizes must be odd": all(k % 2 for k in self.kernel_sizes),
-            "kernel_sizes must be at least 1": min(self.kernel_sizes) >= 1,
-            "level_channels must be at least 1": min(self.level_channels) >= 1,
-            "weight_groups must be at least 1": all(g >= 1 for g in self.weight_groups),
+            f"kernel_sizes must be odd and lie in 1..{LARGEST_KERNEL}": all(
+                k % 2 and 1 <= k <= LARGEST_KERNEL for k in self.kernel_sizes
+            ),
+            f"level_channels must lie in 1..{MOST_CHANNELS}": all(
+                1 <= c <= MOST_CHANNELS for c in self.level_channels
+            ),
+            f"weight_groups must lie in 1..{MOST_CHANNELS}": all(
+                1 <= g <= MOST_CHANNELS for g in self.weight_groups
+            ),
             "reductions must lie in (0, 1]": all(0 < r <= 1 for r in self.reductions),
-            "expand_ratio must be at least 1": self.expand_ratio >= 1,
-            "context_levels must not be negative": self.context_levels >= 0,
+            f"expand_ratio must lie in 1..{LARGEST_EXPANSION}": (
+                1 <= self.expand_ratio <= LARGEST_EXPANSION
+            ),
+            f"context_levels must lie in 0..{MOST_CONTEXT_LEVELS}": (
+                0 <= self.context_levels <= MOST_CONTEXT_LEVELS
+            ),
             f"halo must be in {HALOS}": self.halo in HALOS,
-            f"patch_size must be None or a multiple of {CELL}": (
+            f"patch_size must be None or a multiple of {CELL} up to {LONGEST_SIDE}": (
                 self.patch_size is None
-                or (self.patch_size >= CELL and self.patch_size % CELL == 0)
+                or (
+                    CELL <= self.patch_size <= LONGEST_SIDE
+                    and self.patch_size % CELL == 0
+                )
             ),
             f"context_head must be in {CONTEXT_HEADS}": (
                 self.context_head in CONTEXT_HEADS
@@ -101,7 +136,7 @@ class Preset:
         }
         for rule, holds in rules.items():
             if not holds:
-                raise ValueError(f"{rule}: got {self}.")
+                raise ValueError(f"{rule}: got {_shortened(self)}.")
 
     @property
     def size_multiple(self) -> int:
@@ -114,8 +149,57 @@ class Preset:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, fields: dict) -> "Preset":
-        """Build a preset from `to_dict` values, lists in place of tuples allowed."""
+    def from_dict(cls, values: dict) -> "Preset":
+        """Build a preset from `to_dict` values, lists in place of tuples allowed.
+
+        Raises:
+            ValueError: A field is unknown, missing, of another type or out of range.
+        """
+        if not isinstance(values, dict):
+            raise ValueError(
+                f"a preset is given by its fields: got {_shortened(values)}."
+            )
+        known = [field.name for field in fields(cls)]
+        unknown = [name for name in values if name not in known]
+        missing = [name for name in ("name", *_REQUIRED) if name not in values]
+        if unknown or missing:
+            raise ValueError(
+                f"the fields of a preset are {', '.join(known)}: got unknown "
+                f"{_shortened(unknown)}, missing {missing}."
+            )
         return cls(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+            **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         )
+
+
+# Fields beside the name that have no default.
+_REQUIRED = ("num_classes", "image_size")
+
+
+def _check_type(name: str, value, kind) -> None:
+    """Raise `ValueError` unless a field's value is of the type that it is declared."""
+    if not _is_of(value, kind):
+        kind = getattr(kind, "__name__", kind) if get_origin(kind) is None else kind
+        raise ValueError(f"{name} must be of type {kind}: got {_shortened(value)}.")
+
+
+def _is_of(value, kind) -> bool:
+    if get_origin(kind) is tuple:
+        kinds = get_args(kind)
+        if not isinstance(value, tuple):
+            return False
+        if kinds[-1] is Ellipsis:
+            return all(_is_of(entry, kinds[0]) for entry in value)
+        return len(value) == len(kinds) and all(map(_is_of, value, kinds))
+    if get_args(kind):  # a union
+        return any(_is_of(value, one) for one in get_args(kind))
+    if kind in (int, float):
+        # A bool is an int to Python, and no count to anybody.
+        wanted = Integral if kind is int else Real
+        return isinstance(value, wanted) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def _shortened(value) -> str:
+    text = repr(value)
+    return text if len(text) <= 600 else f"{text[:600]} ..."

@@ -50,7 +50,7 @@ class Protocol:
     def check_data(self, names: Sequence[str], where: str) -> None:
         """Raise `UserError` unless the data have the classes of the protocol."""
         wanted = self.data_classes()
-        if wanted is None or same_classes(names, wanted):
+        if wanted is None or same_classes(names, wanted) or self.has_void(names):
             return
         raise UserError(
             f"protocol {self.name} has its own classes: {where} has "
@@ -58,12 +58,20 @@ class Protocol:
             "another of " + ", ".join(PROTOCOLS) + "."
         )
 
+    def has_void(self, names: Sequence[str]) -> bool:
+        """Whether void that counts is a class of the data, beside what is ignored."""
+        return self.void_class is not None and same_classes(names, self.classes)
+
     def model_classes(self, data_names: Sequence[str]) -> tuple[str, ...]:
         """Classes that a model must have been trained for."""
         return tuple(data_names) if self.classes is None else self.classes
 
-    def label(self, label: np.ndarray, path: str) -> np.ndarray:
+    def label(self, label: np.ndarray, path: str, has_void: bool = False) -> np.ndarray:
         """Return a label (H, W) as the protocol counts it; VOID is not counted.
+
+        Args:
+            has_void: The data tell void that counts from what is ignored (`has_void`);
+                else all of their void counts, where any does.
 
         Raises:
             UserError: its size is not that of the protocol.
@@ -74,7 +82,7 @@ class Protocol:
                 f"(height x width): {path} is {label.shape[0]}x{label.shape[1]}; "
                 "use the protocol of that size or own-folder."
             )
-        if self.void_class is None:
+        if self.void_class is None or has_void:
             return label
         later = (label >= self.void_class) & (label != VOID)
         label = label + later.astype(label.dtype)

@@ -50,5 +50,6 @@ def _other(small):
 def other(_other):
     """A model like the small one with other weights, to be filled."""
     _other.set_weights([weight + 1 for weight in _other.get_weights()])
-    _other.set_metadata({"classes": ["a", "b", "c"]})
+    classes = [f"class {i}" for i in range(_other.preset.num_classes)]
+    _other.set_metadata({"classes": classes})
     return _other

@@ -7,6 +7,7 @@ from tests.convert.checkpoints import MODELS
 from tests.golden import golden_dir
 
 
+@pytest.mark.slow
 def test_activations_of_another_model_are_one_error(small, small_file, tmp_path):
     np.savez(tmp_path / "none.npz", x=np.zeros(3))
     np.savez(tmp_path / "flat.npz", **{"a/image": np.zeros((3, 64, 64))})

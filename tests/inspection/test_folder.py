@@ -58,6 +58,7 @@ def test_the_command_writes_all_files_or_none(tmp_path, capsys, image):
     assert "--overwrite" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_what_is_written_is_what_was_found(found, tmp_path):
     written = write(found, tmp_path / "out")
     assert written == [tmp_path / "out" / name for name in FILES]

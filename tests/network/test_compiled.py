@@ -22,7 +22,7 @@ def _slow(implementation, folded):
 @pytest.mark.parametrize(
     ("implementation", "folded"),
     [
-        ("auto", False),
+        _slow("auto", False),
         pytest.param("fused", True, marks=[pytest.mark.ops, pytest.mark.slow]),
         _slow("auto", True),
         *(

@@ -6,7 +6,7 @@ import pytest
 
 from hyperseg_tf import HyperSeg, presets
 from hyperseg_tf.convert.released import entries as released
-from hyperseg_tf.network.model import load
+from hyperseg_tf.network.model_file import load
 from tests.calibrated import calibrate, norms, pictures, precision
 from tests.golden import arrays, state_dict
 from tests.layouts import nhwc
@@ -42,7 +42,10 @@ def _difference(found, want):
     return np.abs(found - want).max() / np.abs(want).max()
 
 
-@pytest.mark.parametrize("name", ["hyperseg_tiny", "neighbour", *REST])
+@pytest.mark.parametrize(
+    "name",
+    ["hyperseg_tiny", pytest.param("neighbour", marks=pytest.mark.slow), *REST],
+)
 def test_folding_keeps_the_logits_and_leaves_no_normalization(name, tmp_path):
     if name == "neighbour":
         preset = replace(
@@ -79,11 +82,12 @@ def _logits(model, images):
     return np.asarray(taps[level])
 
 
+@pytest.mark.slow  # the redrawn weights take seconds; above are smaller networks
 @pytest.mark.parametrize(
     "name",
     [
         "camvid_hyperseg_s",
-        pytest.param("cityscapes_hyperseg_s", marks=pytest.mark.slow),
+        "cityscapes_hyperseg_s",
     ],
 )
 def test_folding_the_reference_weights_keeps_the_logits_to_five_digits(name):
@@ -99,18 +103,23 @@ def test_folding_the_reference_weights_keeps_the_logits_to_five_digits(name):
         assert _difference(np.asarray(folded(images)), want) <= 1e-5
 
 
-def test_folding_does_not_touch_the_model():
+@pytest.fixture(scope="module")
+def tiny():
     images = pictures(4, 64, 96)
-    model = _trained(presets.get("hyperseg_tiny"), images)
+    return _trained(presets.get("hyperseg_tiny"), images), images
+
+
+def test_folding_does_not_touch_the_model(tiny):
+    model, _ = tiny
     before = [w.copy() for w in model.get_weights()]
     model.fold()
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
 
-def test_folding_twice_and_choosing_an_implementation():
-    images = pictures(4, 64, 96)
-    model = _trained(presets.get("hyperseg_tiny"), images)
+@pytest.mark.slow
+def test_folding_twice_and_choosing_an_implementation(tiny):
+    model, images = tiny
     folded = model.fold()
     again = folded.fold(implementation="einsum")
     assert again.implementation == "einsum"

@@ -42,6 +42,7 @@ def test_without_a_reader_the_error_says_what_to_import(registered):
     assert HyperSeg.from_preset("hyperseg_tiny").preset == get("hyperseg_tiny")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "first",
     [

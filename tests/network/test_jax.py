@@ -39,6 +39,7 @@ def _difference(found, want):
     return np.abs(found - want).max() / np.abs(want).max()
 
 
+@pytest.mark.slow
 def test_a_level_computes_the_same_without_tensorflow(tmp_path):
     rng = np.random.default_rng(0)
     shapes = {"feature": (2, 6, 10, 3), "previous": (2, 3, 5, 2)}

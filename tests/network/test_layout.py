@@ -54,7 +54,7 @@ def test_the_class_count_changes_the_last_level_alone():
 def test_fields_that_do_not_fit_each_other_are_refused():
     preset = presets.get("hyperseg_s_camvid")
     for change, rule in (
-        ({"num_classes": 0}, "num_classes must be at least 1"),
+        ({"num_classes": 0}, "num_classes must lie in 1..255"),
         ({"kernel_sizes": (1, 1, 3)}, "kernel_sizes must name 5 levels"),
         ({"kernel_sizes": (1, 1, 1, 2, 3)}, "kernel_sizes must be odd"),
         ({"level_channels": (64, 32)}, "all levels but the last"),

@@ -3,6 +3,7 @@ import pytest
 
 from hyperseg_tf import protocols
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.protocols import CAMVID_CLASSES
 
 
 def test_every_protocol_is_found_by_its_own_name():
@@ -35,7 +36,7 @@ def test_numbers_of_classes_are_those_of_the_benchmarks():
 
 
 def test_camvid_classes_are_those_of_the_reader():
-    from pipelines.classes import CAMVID
+    from pipelines.class_tables import CAMVID
 
     assert protocols.get("camvid11-360x480").classes == CAMVID.names
     protocols.get("camvid12").check_data(CAMVID.names, "camvid")
@@ -86,3 +87,15 @@ def test_a_difference_is_said_in_words(names, said):
 def test_data_with_other_classes_are_refused():
     with pytest.raises(UserError, match="'cat'"):
         protocols.get("camvid11-360x480").check_data(["cat"], "pets")
+
+
+def test_data_that_tell_two_kinds_of_void_apart_are_counted_as_they_are():
+    protocol = protocols.get("camvid12")
+    names = (*CAMVID_CLASSES, "void")
+    protocol.check_data(names, "camvid")
+    assert protocol.has_void(names) and not protocol.has_void(CAMVID_CLASSES)
+    label = np.full((720, 960), 11, np.uint8)
+    label[0] = 255
+    seen = protocol.label(label, "a.png", has_void=True)
+    np.testing.assert_array_equal(seen, label)
+    assert not protocols.get("camvid11-720x960").has_void(names)

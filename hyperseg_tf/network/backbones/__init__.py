@@ -49,6 +49,15 @@ def family(name: str) -> Family:
     raise ValueError(f"no backbone {name!r}; known are {', '.join(NAMES)}.")
 
 
+def check(name: str, padding: str) -> None:
+    """Raise `ValueError` unless there is such a backbone that pads like that."""
+    allowed = family(name).PADDINGS
+    if padding not in allowed:
+        raise ValueError(
+            f"backbone padding of {name} must be in {allowed}: got {padding!r}."
+        )
+
+
 def build(
     name: str,
     padding: str,
@@ -72,11 +81,8 @@ def build(
     Raises:
         ValueError: The name is unknown or the backbone cannot pad like that.
     """
+    check(name, padding)
     module = family(name)
-    if padding not in module.PADDINGS:
-        raise ValueError(
-            f"backbone padding of {name} must be in {module.PADDINGS}: got {padding!r}."
-        )
     images = keras.Input((None, None, 3), name="images")
     features, head = module.maps(images, name, padding, folded, implementation)
     reduced = []

@@ -1,0 +1,33 @@
+"""A model by what a user calls it: an object, a file or a preset."""
+
+from pathlib import Path
+
+import keras
+
+from hyperseg_tf import presets
+from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.network.model import HyperSeg
+from hyperseg_tf.network.model_file import load
+
+
+def is_preset(model: keras.Model | str | Path) -> bool:
+    """Whether it is the name of a preset, whose weights are random."""
+    return isinstance(model, str | Path) and str(model) in presets.PRESETS
+
+
+def open_named(model: keras.Model | str | Path) -> keras.Model:
+    """Return a model itself, load its `.keras` file, or build a preset.
+
+    Raises:
+        UserError: There is no such preset or file.
+    """
+    if not isinstance(model, str | Path):
+        return model
+    if is_preset(model):
+        return HyperSeg.from_preset(str(model))
+    if not Path(model).exists():
+        raise UserError(
+            f"a benchmark takes a .keras file or a preset: {model} is neither; "
+            f"presets are {', '.join(presets.PRESETS)}."
+        )
+    return load(model)
