@@ -1,0 +1,1 @@
+"""Smaller models: which kernels can be compressed, how sparse they are, clustering."""
