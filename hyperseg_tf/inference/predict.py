@@ -1,18 +1,23 @@
 """Class maps of pictures: one array, or files and folders to PNG files."""
 
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
+from PIL import Image
 
 from hyperseg_tf import visualise
 from hyperseg_tf.base import pixels
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.limit import Limit
 from hyperseg_tf.base.progress import Progress, bar
 from hyperseg_tf.inference import pictures
+from hyperseg_tf.inference.finite import NotFinite, check_finite
 from hyperseg_tf.inference.memory import out_of_memory
+from hyperseg_tf.inference.one_picture import one_picture
 from hyperseg_tf.inference.segmenter import (
     Segmenter,
     best_classes,
@@ -21,7 +26,9 @@ from hyperseg_tf.inference.segmenter import (
 )
 
 
-def predict(model: keras.Model, image: np.ndarray) -> np.ndarray:
+def predict(
+    model: keras.Model | str | Path, image: np.ndarray | Image.Image | str | Path
+) -> np.ndarray:
     """Return the class of every pixel.
 
     The model runs as it is, so a dynamic convolution compiled by XLA costs seconds once
@@ -30,19 +37,25 @@ def predict(model: keras.Model, image: np.ndarray) -> np.ndarray:
     quicker at every size.
 
     Args:
-        model: A model with logits (B, H, W, C); its weights are read at every call.
-        image: uint8 (H, W, 3) RGB, any size.
+        model: A model with logits (B, H, W, C), whose weights are read at every call; a
+            `.keras` file or the folder of a run, which is loaded at every call.
+        image: uint8 (H, W, 3) RGB of any size; or what `one_picture` takes: a path, a
+            `PIL.Image`, RGBA, grey.
 
     Returns:
         uint8 (H, W) class indices.
 
     Raises:
-        ValueError: `image` is no such array.
+        ValueError: `image` is none of these; the message says what it seems to be.
+        UserError: A file cannot be read, or the model gives infinite or undefined
+            logits.
     """
-    image = np.asarray(image)
-    pixels.check_image(image)
+    image = one_picture(image)
+    model = open_model(model)
     x, (height, width) = pixels.to_input(image[None])
-    return best_classes(model(x, training=False)[:, :height, :width])[0]
+    logits = model(x, training=False)[:, :height, :width]
+    check_finite(logits)
+    return best_classes(logits)[0]
 
 
 @dataclass(frozen=True)
@@ -56,10 +69,17 @@ class Written:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What `predict_files` wrote, and one line per input that it could not read."""
+    """What `predict_files` wrote.
+
+    Attributes:
+        written: One for each picture.
+        errors: One line per input that gave no class map.
+        notes: One line per folder in which files of other kinds were left out.
+    """
 
     written: tuple[Written, ...]
     errors: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def predict_files(
@@ -88,16 +108,20 @@ def predict_files(
         out: Folder of the results; made where missing.
         image_size: (height, width) that pictures are resized to for the network.
         alpha: Weight of the colours in the overlay, 0..1.
-        max_pixels: Largest picture for the network.
+        max_pixels: Largest picture for the network, its padding included.
         progress: Called with (pictures done, pictures in all).
 
     Raises:
         UserError: The model cannot be read, `out` cannot be made, or no input names
-            a picture. An unreadable picture is no error here but a line in `errors`.
+            a picture. What is wrong with one picture is no error here but a line in
+            `errors`: it is no file, unreadable or too large, the model's logits for it
+            are not finite, or its results cannot be written.
+        OSError: The disk is full.
     """
     out = Path(out)
     errors: list[str] = []
-    found = list(pictures.find(inputs, out, errors))
+    notes: list[str] = []
+    found = list(pictures.find(inputs, out, errors, notes))
     if not found:
         raise UserError(
             "; ".join(errors).rstrip(".") + "."
@@ -114,36 +138,69 @@ def predict_files(
             ) from None
     model = open_model(model)
     segmenter = Segmenter(model, image_size)
-    num_classes = model.output_shape[-1]
-    names = class_names(model) or [f"class {i}" for i in range(num_classes)]
-    colours = getattr(model, "metadata", {}).get("colours")
-    colours = visualise.palette(num_classes, colours)
-
+    draw = _Drawing(model, alpha)
+    limit = pictures.limit_for(model, image_size, max_pixels)
     progress = progress or bar("predicting")
     written = []
     for done, (source, name) in enumerate(pictures.outputs(found, out), 1):
-        limit = max_pixels if image_size is None else pictures.MAX_RESIZED_PIXELS
+        result = Written(source, out / "classes" / name, out / "overlays" / name)
         try:
-            image = pictures.read_picture(source, limit)
-            label = segmenter.class_maps(image[None])[0]
+            _predict_file(result, segmenter, draw, limit)
+        except NotFinite as error:
+            errors.append(f"{source}: {error}")
         except UserError as error:
             errors.append(str(error))
         except Exception as error:
             if not out_of_memory(error):
                 raise
             errors.append(
-                f"{source}: memory does not suffice for {image.shape[1]}x"
-                f"{image.shape[0]} pixels; shrink it or give the network a --size."
+                f"{source}: memory does not suffice; shrink it or give the network a "
+                "--size."
             )
         else:
-            result = Written(source, out / "classes" / name, out / "overlays" / name)
-            pictures.write_png(result.classes, label)
-            picture = visualise.overlay(image, label, colours, alpha)
-            present = visualise.classes_in(label, num_classes)
-            picture = visualise.with_legend(
-                picture, [names[i] for i in present], colours[present].tolist()
-            )
-            pictures.write_png(result.overlay, picture)
             written.append(result)
         progress(done, len(found))
-    return Predictions(tuple(written), tuple(errors))
+    return Predictions(tuple(written), tuple(errors), tuple(notes))
+
+
+class _Drawing:
+    """Overlays in the colours and with the names of a model's classes."""
+
+    def __init__(self, model: keras.Model, alpha: float) -> None:
+        self.num_classes = model.output_shape[-1]
+        names = class_names(model)
+        self.names = names or [f"class {i}" for i in range(self.num_classes)]
+        colours = getattr(model, "metadata", {}).get("colours")
+        self.colours = visualise.palette(self.num_classes, colours)
+        self.alpha = alpha
+
+    def __call__(self, image: np.ndarray, label: np.ndarray) -> np.ndarray:
+        """Picture (H, W, 3) and classes (H, W) to a picture with a legend, uint8."""
+        picture = visualise.overlay(image, label, self.colours, self.alpha)
+        present = visualise.classes_in(label, self.num_classes)
+        names = [self.names[i] for i in present]
+        return visualise.with_legend(picture, names, self.colours[present].tolist())
+
+
+def _predict_file(
+    result: Written, segmenter: Segmenter, draw: _Drawing, limit: Limit
+) -> None:
+    """Read one picture and write both files made of it.
+
+    Raises:
+        UserError: What is wrong with this picture, or with the names of its results.
+        OSError: The disk is full, so that no other picture can be written either.
+    """
+    image = pictures.read_picture(result.source, limit)
+    label = segmenter.class_maps(image[None])[0]
+    try:
+        pictures.write_png(result.classes, label)
+        pictures.write_png(result.overlay, draw(image, label))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) or out_of_memory(error):
+            raise
+        raise UserError(
+            f"{result.source}: its class map and overlay can be written: "
+            f"{error.filename or result.classes}: {error.strerror or error}; "
+            "rename it or name another --out."
+        ) from None

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from hyperseg_tf.base import pixels
-from hyperseg_tf.network.model import load
+from hyperseg_tf.inference.finite import check_finite
+from hyperseg_tf.network.model_file import load
 from hyperseg_tf.ops import choice
 
 
@@ -48,12 +49,18 @@ class Segmenter:
         self.image_size = image_size
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """uint8 (B, H, W, 3) RGB to float32 (B, H, W, C)."""
+        """uint8 (B, H, W, 3) RGB to float32 (B, H, W, C), as the model gives them."""
         return keras.ops.convert_to_numpy(self._logits(images))
 
     def class_maps(self, images: np.ndarray) -> np.ndarray:
-        """uint8 (B, H, W, 3) RGB to class indices, uint8 (B, H, W)."""
-        return best_classes(self._logits(images))
+        """uint8 (B, H, W, 3) RGB to class indices, uint8 (B, H, W).
+
+        Raises:
+            NotFinite: The model gives infinite or undefined logits.
+        """
+        logits = self._logits(images)
+        check_finite(logits)
+        return best_classes(logits)
 
     def _logits(self, images):
         """The logits as a tensor of the backend."""

@@ -1,3 +1,5 @@
+import errno
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -5,6 +7,7 @@ from PIL import Image
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.inference import predict as prediction
 from hyperseg_tf.inference.predict import predict, predict_files
+from tests.hostile.entries import png, strange_entries, tiff
 from tests.inference.picture_files import picture, save
 from tests.tiny_segmenter import COLOURS, NAMES, by_brightness, random_hyperseg
 
@@ -36,8 +39,7 @@ def test_predict_sees_weights_that_change(model):
 @pytest.mark.parametrize(
     "image",
     [
-        np.zeros((4, 4), np.uint8),
-        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 2), np.uint8),
         np.zeros((4, 4, 3), np.float32),
         np.zeros((0, 4, 3), np.uint8),
     ],
@@ -47,6 +49,7 @@ def test_predict_refuses_what_is_nopicture(model, image):
         predict(model, image)
 
 
+@pytest.mark.slow
 def test_hyperseg_predicts_any_size_and_files_agree_with_arrays(tmp_path):
     model = random_hyperseg().with_implementation("slices")
     rng = np.random.default_rng(0)
@@ -189,3 +192,59 @@ def test_a_model_without_names_is_drawn_in_the_default_palette(tmp_path):
     path = save(tmp_path / "a.png", picture())
     result = predict_files(by_brightness(names=None), [path], tmp_path / "out")
     assert result.written and NAMES
+
+
+def test_one_bad_entry_never_stops_a_folder(tmp_path, model, monkeypatch):
+    """Whatever is wrong with a name or a file is a line; the rest is done."""
+    folder = tmp_path / "in"
+    save(folder / "a.png", picture())
+    strange = strange_entries(folder)
+    (folder / "thin.png").write_bytes(png(1, 12_000_000))
+    (folder / "tile.tif").write_bytes(tiff((322, 32768), (323, 32768)))
+    (folder / f"{'n' * 251}.png").write_bytes((folder / "a.png").read_bytes())
+    save(folder / "exhausting.png", picture(7, 7))
+    save(folder / "z.png", picture())
+    real = prediction.pictures.read_picture
+
+    def read(path, limit):
+        if path.name == "exhausting.png":
+            raise MemoryError
+        return real(path, limit)
+
+    monkeypatch.setattr(prediction.pictures, "read_picture", read)
+    result = predict_files(model, [folder], tmp_path / "out")
+    assert [w.source.name for w in result.written] == ["a.png", "z.png"]
+    told = {
+        **strange,
+        "thin.png": "got 12000000x1",
+        "tile.tif": "got 32768x32768",
+        f"{'n' * 251}.png": "File name too long",
+        "exhausting.png": "memory",
+    }
+    assert len(result.errors) == len(told)
+    for name, said in told.items():
+        (line,) = (error for error in result.errors if f"{name}: " in error)
+        assert said in line and "\n" not in line
+
+
+def test_a_full_disk_is_no_matter_of_one_picture(tmp_path, model, monkeypatch):
+    def full(path, pixels):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(prediction.pictures, "write_png", full)
+    with pytest.raises(OSError, match="No space"):
+        predict_files(model, [save(tmp_path / "a.png", picture())], tmp_path / "out")
+
+
+def test_logits_that_are_not_finite_are_no_classes(tmp_path):
+    model = by_brightness()
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([kernel, np.array([0, 0, np.nan], "float32")])
+    paths = [save(tmp_path / name, picture()) for name in ("a.png", "b.png")]
+    result = predict_files(model, paths, tmp_path / "out")
+    assert result.written == () and len(result.errors) == 2
+    for path, error in zip(paths, result.errors, strict=True):
+        assert error.startswith(f"{path}: logits must be finite")
+    assert not list((tmp_path / "out" / "classes").iterdir())
+    with pytest.raises(UserError, match="logits must be finite"):
+        predict(model, picture())

@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +13,12 @@ from tests.tiny_segmenter import by_brightness, random_hyperseg
 @pytest.fixture(scope="module")
 def model():
     return random_hyperseg()
+
+
+@pytest.fixture(scope="module")
+def segmenter_of(model):
+    """Segmenters of the model by image size, each folded once."""
+    return functools.cache(lambda image_size: Segmenter(model, image_size))
 
 
 def _pictures(*shape):
@@ -30,13 +38,14 @@ def test_the_best_class_is_numpys_argmax_and_of_equal_ones_the_first(classes):
     np.testing.assert_array_equal(found, logits.argmax(axis=-1).astype(np.uint8))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image_size", [None, (64, 96), (33, 40)])
 @pytest.mark.parametrize("size", [(5, 7), (37, 41), (33, 40)])
 def test_maps_have_the_pictures_size_and_are_the_best_of_its_logits(
-    model, image_size, size
+    segmenter_of, image_size, size
 ):
     images = _pictures(2, *size)
-    of = Segmenter(model, image_size)
+    of = segmenter_of(image_size)
     logits, label = of.logits(images), of.class_maps(images)
     assert logits.dtype == np.float32 and logits.shape == (2, *size, 3)
     assert label.dtype == np.uint8
@@ -70,6 +79,7 @@ def test_all_sizes_share_one_trace_of_what_is_good_for_any(monkeypatch):
     assert of._call.experimental_get_tracing_count() == 1
 
 
+@pytest.mark.slow
 def test_later_weights_of_the_model_are_not_seen():
     model = random_hyperseg()
     of, images = Segmenter(model), _pictures(1, 32, 33)
