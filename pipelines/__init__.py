@@ -2,43 +2,82 @@
 
 from pipelines.check import check, load_sample, require
 from pipelines.check_folder import check_folder
-from pipelines.classes import CAMVID, ClassTable
-from pipelines.datasets import Dataset, join
-from pipelines.opening import open_dataset, splits
+from pipelines.class_tables import CAMVID
+from pipelines.classes import ClassTable
+from pipelines.datasets import (
+    Dataset,
+    hold_back,
+    join,
+    read_by,
+    with_void_as_class,
+)
+from pipelines.fingerprint import fingerprint
+from pipelines.label_reading import LabelReading
+from pipelines.opening import detect, open_dataset, splits
+from pipelines.own_folder import convert
+from pipelines.prepare import prepare
 from pipelines.samples import Finding, Sample, Samples
 from pipelines.show import show
 from pipelines.stream import batches
+from pipelines.stream_errors import Stream
 from pipelines.transforms import (
+    BalancedCrop,
+    ColourJitter,
+    CutMix,
+    Cutout,
+    KerasLayer,
     Normalise,
     PadTo,
+    RandomBlur,
     RandomCrop,
     RandomFlip,
+    RandomJpeg,
+    RandomRotate,
     RandomScale,
     Resize,
     VoidToClass,
 )
+from pipelines.waiting import Waiting
 
 __all__ = [
+    "BalancedCrop",
     "CAMVID",
     "ClassTable",
+    "ColourJitter",
+    "CutMix",
+    "Cutout",
     "Dataset",
     "Finding",
+    "KerasLayer",
+    "LabelReading",
     "Normalise",
     "PadTo",
+    "RandomBlur",
     "RandomCrop",
     "RandomFlip",
+    "RandomJpeg",
+    "RandomRotate",
     "RandomScale",
     "Resize",
     "Sample",
     "Samples",
+    "Stream",
     "VoidToClass",
+    "Waiting",
     "batches",
     "check",
     "check_folder",
+    "convert",
+    "detect",
+    "fingerprint",
+    "hold_back",
     "join",
     "load_sample",
     "open_dataset",
+    "prepare",
+    "read_by",
     "require",
     "show",
     "splits",
+    "with_void_as_class",
 ]

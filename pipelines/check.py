@@ -7,33 +7,56 @@ here are those of images, and of a label and its image together.
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 
 import numpy as np
-from PIL import Image
 
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.orientation import (
+    FIRST_SIDEWAYS,
+    orientation_in_file,
+    turned,
+)
+from hyperseg_tf.base.pixels import DARKEST_OF_16_BITS
 from hyperseg_tf.base.progress import bar
 from pipelines.datasets import Dataset
 from pipelines.decode import DEPTH
+from pipelines.duplicates import Hash
+from pipelines.files import UnknownValues
+from pipelines.label_patterns import explain, is_pattern
+from pipelines.label_tally import Tally, tally_of
 from pipelines.pictures import decode, open_header, unreadable
 from pipelines.samples import Finding, Sample, read_label
-
-EXIF_ORIENTATION = 0x0112
+from pipelines.split_rules import remarks, unfit
 
 
 @dataclass(frozen=True)
 class Report:
     """Findings, and how many pixels each class has.
 
-    `class_pixels` is int64 (N,); it and `void_pixels` count the labels that could
-    be decoded.
+    Attributes:
+        findings: All of them, in the dataset's order.
+        class_pixels: int64 (N,); it and `void_pixels` count the labels that could be
+            decoded.
+        void_pixels: Pixels that are ignored.
+        notes: What is worth knowing and hinders nothing.
+        sizes: (height, width) of the images that could be decoded.
+        hashes: Of all images, where they were asked for; None of what has none.
+        others: The findings without those about unknown values.
+        tallies: Of the values or colours of labels, where some are unknown.
     """
 
     findings: tuple[Finding, ...]
     class_pixels: np.ndarray
     void_pixels: int
+    notes: tuple[str, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = ()
+    hashes: tuple[int | None, ...] = ()
+    others: tuple[Finding, ...] = ()
+    tallies: tuple[Tally, ...] = ()
 
 
 def check(dataset: Dataset) -> list[Finding]:
@@ -41,13 +64,14 @@ def check(dataset: Dataset) -> list[Finding]:
     return list(inspect(dataset).findings)
 
 
-def require(dataset: Dataset) -> None:
-    """Do nothing if `check` finds nothing.
+def require(dataset: Dataset) -> tuple[str, ...]:
+    """The notes of `inspect`, if it finds nothing.
 
     Raises:
         UserError: with the first findings, their number and where to see all.
     """
-    findings = check(dataset)
+    report = inspect(dataset)
+    findings = report.findings
     if findings:
         shown = " ".join(str(finding) for finding in findings[:3])
         raise UserError(
@@ -55,6 +79,7 @@ def require(dataset: Dataset) -> None:
             f"only: {len(findings)} finding{'s' * (len(findings) > 1)}: {shown} "
             f"List all with `hyperseg-tf data check {dataset.directory}`."
         )
+    return report.notes
 
 
 def load_sample(dataset: Dataset, i: int) -> dict[str, np.ndarray]:
@@ -73,29 +98,59 @@ def load_sample(dataset: Dataset, i: int) -> dict[str, np.ndarray]:
 
 
 def inspect(
-    dataset: Dataset, progress: Callable[[int, int], None] | None = None
+    dataset: Dataset,
+    progress: Callable[[int, int], None] | None = None,
+    image_hash: Hash | None = None,
 ) -> Report:
     """Decode every sample, several at a time, and count the pixels of every class.
 
     Args:
         progress: Called with (samples done, samples in all); a bar on stderr where
             that is a terminal and nothing is given.
+        image_hash: Called with every image that can be decoded.
     """
     progress = progress or bar(f"checking {dataset.split}")
     findings = list(dataset.findings)
     pixels = np.zeros(256, np.int64)
+    all_void, sizes, hashes = [], [], []
+
+    def look(i: int):
+        arrays, found, counts = _inspect_sample(dataset, i)
+        image = arrays.get("image")
+        size = None if image is None else image.shape[:2]
+        wanted = image_hash is not None and image is not None
+        return found, counts, size, image_hash(image) if wanted else None
+
     with ThreadPoolExecutor() as pool:
-        results = pool.map(
-            lambda i: _inspect_sample(dataset, i)[1:], range(len(dataset))
-        )
-        for done, (found, counts) in enumerate(results, 1):
+        results = pool.map(look, range(len(dataset)))
+        for done, (found, counts, size, hash_of) in enumerate(results, 1):
             findings += found
             pixels += counts
+            if counts.any() and not counts[:VOID].any():
+                all_void.append(dataset[done - 1].name)
+            sizes += [size] if size else []
+            hashes.append(hash_of)
             progress(done, len(dataset))
     class_pixels, void_pixels = pixels[: len(dataset.classes)], int(pixels[VOID])
-    if not findings and dataset.samples.encoding == "index":
-        findings += _only_void_beside(dataset, class_pixels, void_pixels)
-    return Report(tuple(findings), class_pixels, void_pixels)
+    others = [f for f in findings if not isinstance(f, UnknownValues)]
+    tallies = tally_of(dataset, findings, class_pixels, void_pixels)
+    if any(is_pattern(tally, dataset.classes) for tally in tallies):
+        where = dataset.directory
+        findings = others + [
+            f for tally in tallies for f in explain(tally, dataset.classes, where)
+        ]
+    if not findings:
+        others = findings = unfit(dataset, class_pixels, void_pixels)
+    return Report(
+        tuple(findings),
+        class_pixels,
+        void_pixels,
+        () if findings else tuple(remarks(dataset, class_pixels, all_void)),
+        tuple(sizes),
+        tuple(hashes),
+        tuple(others),
+        tuple(tallies),
+    )
 
 
 def _inspect_sample(
@@ -122,15 +177,7 @@ def _inspect_sample(
         if not found:
             findings += _other_values(sample, counts, len(dataset.classes))
     if image is not None and label is not None and image.shape[:2] != label.shape:
-        findings.append(
-            Finding(
-                sample.label_source,
-                "image and label have the same size",
-                f"image {_size(image)}, label {_size(label)} (height x width)",
-                f"resize the label by nearest neighbour or replace "
-                f"{sample.image_source}",
-            )
-        )
+        findings.append(_other_size(sample, image, label))
     return arrays, findings, counts
 
 
@@ -158,19 +205,8 @@ def _image(sample: Sample, findings: list[Finding]) -> np.ndarray | None:
     image = decode(source, "image", contents, findings)
     if image is None:
         return None
-    orientation = _orientation(header, contents)
-    if orientation != 1:
-        findings.append(
-            Finding(
-                source,
-                "pixels are stored the way they are shown",
-                f"EXIF orientation {orientation}, which would turn the image but not "
-                "its label",
-                "turn the pixels themselves (ImageOps.exif_transpose of Pillow, or "
-                "exiftran -a) or remove the entry, whichever fits the label",
-            )
-        )
-    if header.format == "PNG" and contents[DEPTH] == 16 and image.max() < 16:
+    deep = header.format == "PNG" and contents[DEPTH] == 16
+    if deep and image.max() < DARKEST_OF_16_BITS:
         findings.append(
             Finding(
                 source,
@@ -179,17 +215,20 @@ def _image(sample: Sample, findings: list[Finding]) -> np.ndarray | None:
                 "stretch the values or save 8 bits",
             )
         )
-    return image
+    return turned(image, orientation_in_file(BytesIO(contents)))
 
 
-def _orientation(header: Image.Image, contents: bytes) -> int:
-    # Pillow decodes a whole PNG to look for the entry, which few PNGs have.
-    if header.format == "PNG" and b"eXIf" not in contents:
-        return 1
-    try:
-        return header.getexif().get(EXIF_ORIENTATION, 1) or 1
-    except Exception:  # Pillow raises many kinds on broken EXIF, which says nothing.
-        return 1
+def _other_size(sample: Sample, image: np.ndarray, label: np.ndarray) -> Finding:
+    found = f"image {_size(image)}, label {_size(label)} (height x width)"
+    remedy = f"resize the label by nearest neighbour or replace {sample.image_source}"
+    if image.shape[1::-1] == label.shape:
+        with suppress(OSError):
+            contents = BytesIO(sample.image_bytes())
+            if orientation_in_file(contents) >= FIRST_SIDEWAYS:
+                found += "; EXIF turns the image, and the label was drawn without that"
+                remedy = "turn the label, too, or take EXIF out of the image"
+    rule = "image and label have the same size"
+    return Finding(sample.label_source, rule, found, remedy)
 
 
 def _other_values(
@@ -205,25 +244,6 @@ def _other_values(
             f"a label holds class positions 0..{num_classes - 1} or void ({VOID})",
             ", ".join(f"{value} ({counts[value]} pixels)" for value in others[:5]),
             "correct the label or add the class",
-        )
-    ]
-
-
-def _only_void_beside(
-    dataset: Dataset, class_pixels: np.ndarray, void_pixels: int
-) -> list[Finding]:
-    """Masks of 0 and 255, which many tools write for two classes."""
-    present = np.flatnonzero(class_pixels)
-    if len(present) != 1 or len(dataset.classes) == 1 or not void_pixels:
-        return []
-    share = 100 * void_pixels / (void_pixels + class_pixels.sum())
-    return [
-        Finding(
-            dataset.directory,
-            f"labels of {dataset.split} show two classes or more beside void (255)",
-            f"only {dataset.classes.names[present[0]]}, and void in {share:.1f} % of "
-            "the pixels",
-            "if 255 stands for a class, write that class's value instead",
         )
     ]
 

@@ -1,13 +1,23 @@
 """The check of a whole folder: every split, and how the classes are distributed."""
 
-from dataclasses import dataclass
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from hyperseg_tf.base.constants import SPLITS
 from hyperseg_tf.base.errors import UserError
+from pipelines import advice, duplicates
 from pipelines.check import Report, inspect
+from pipelines.classes import ClassTable
 from pipelines.datasets import Dataset
+from pipelines.label_patterns import explain
+from pipelines.label_tally import Tally
 from pipelines.opening import open_dataset, splits
+from pipelines.readers.listing import together
+from pipelines.samples import Finding
 
 # Training reads these two, so their absence is a finding, too.
 NEEDED = ("train", "val")
@@ -20,15 +30,57 @@ class FolderReport:
     Attributes:
         findings: One line each; what is wrong with several splits is said once.
         splits: The splits that could be opened, with their reports.
+        duplicates: A line per two splits with (nearly) the same pictures, or that these
+            could not be looked for.
     """
 
     findings: tuple[str, ...]
     splits: tuple[tuple[Dataset, Report], ...]
+    duplicates: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What readers left out or took for granted, a line each, said once."""
+        notes = (n for dataset, r in self.splits for n in (*dataset.notes, *r.notes))
+        return tuple(dict.fromkeys((*notes, *self.duplicates)))
 
     @property
     def num_samples(self) -> int:
         """Samples looked at."""
         return sum(len(dataset) for dataset, _ in self.splits)
+
+    def advice(
+        self, crop: tuple[int, int] | None = None, batch_size: int | None = None
+    ) -> tuple[str, ...]:
+        """Lines on weights of classes, sizes and memory.
+
+        Args:
+            crop: (height, width) that the recipe cuts out.
+            batch_size: The recipe's.
+        """
+        lines: list[str] = []
+        for dataset, report in self.splits:
+            if dataset.split == "train":
+                names = dataset.classes.names
+                lines += advice.of_weights(names, report.class_pixels)
+        for dataset, report in self.splits:
+            lines += advice.of_sizes(dataset.split, report.sizes, crop, batch_size)
+        return tuple(lines)
+
+    def as_data(
+        self, crop: tuple[int, int] | None = None, batch_size: int | None = None
+    ) -> dict[str, Any]:
+        """All of it as JSON-able data; shares of classes are of the labelled pixels."""
+        return {
+            "sound": not self.findings,
+            "findings": list(self.findings),
+            "notes": list(self.notes),
+            "advice": list(self.advice(crop, batch_size)),
+            "splits": {
+                dataset.split: _as_data(dataset, report)
+                for dataset, report in self.splits
+            },
+        }
 
     def summary(self) -> str:
         """Samples per split and the share of every class among the labelled pixels."""
@@ -56,7 +108,9 @@ class FolderReport:
         return "\n".join(lines)
 
 
-def check_folder(directory: str | Path, split: str | None = None) -> FolderReport:
+def check_folder(
+    directory: str | Path, split: str | None = None, labels: str = ""
+) -> FolderReport:
     """Check one split of a folder, or train, val and what else there is.
 
     Nothing is raised for what is wrong with the folder or its files: it is found.
@@ -66,19 +120,94 @@ def check_folder(directory: str | Path, split: str | None = None) -> FolderRepor
         wanted = tuple(s for s in SPLITS if s in NEEDED or s in present)
     else:
         wanted = (split,)
-    findings: list[str] = []
+    refused: list[str] = []
+    image_hash = duplicates.hasher() if len(wanted) > 1 else None
     reports: list[tuple[Dataset, Report]] = []
     for name in wanted:
         try:
-            dataset = open_dataset(directory, name)
+            dataset = open_dataset(directory, name, labels=labels)
         except UserError as error:
-            findings.append(" ".join(str(error).split()))
+            line = " ".join(str(error).split())
+            if name == "val" and reports and name not in splits(directory):
+                line += " Or hold a part of train back: train with --split-val 0.1."
+            refused.append(line)
             continue
-        report = inspect(dataset)
-        reports.append((dataset, report))
-        findings += [str(finding) for finding in report.findings]
+        reports.append((dataset, inspect(dataset, image_hash=image_hash)))
+    lines = [str(finding) for finding in _once(_findings(reports, Path(directory)))]
     # What is wrong with the folder or its class file is wrong for every split.
-    return FolderReport(tuple(dict.fromkeys(findings)), tuple(reports))
+    findings = tuple(dict.fromkeys(lines + refused))
+    return FolderReport(findings, tuple(reports), _duplicates(reports, image_hash))
+
+
+def _duplicates(
+    reports: list[tuple[Dataset, Report]], image_hash: duplicates.Hash | None
+) -> tuple[str, ...]:
+    if len(reports) < 2:
+        return ()
+    if image_hash is None:
+        return (duplicates.MISSING,)
+    splits = [
+        (dataset.split, [sample.name for sample in dataset], report.hashes)
+        for dataset, report in reports
+    ]
+    return tuple(duplicates.notes(splits))
+
+
+def _findings(
+    reports: list[tuple[Dataset, Report]], directory: Path
+) -> Iterator[Finding]:
+    """Those of all splits; what unknown values are is asked of all labels together."""
+    tallies: dict[tuple[ClassTable, str], Tally] = {}
+    for dataset, report in reports:
+        yield from report.others
+        for tally in report.tallies:
+            key = dataset.classes, tally.encoding
+            tallies[key] = tallies[key] + tally if key in tallies else tally
+    for (classes, _), tally in tallies.items():
+        yield from explain(tally, classes, directory)
+
+
+def _once(findings: Iterable[Finding]) -> list[Finding]:
+    """What is wrong with many files in the same way, or in each split, as one."""
+    alike: dict[tuple, list[Finding]] = {}
+    for finding in findings:
+        same_files = finding.rule, finding.remedy, finding.found
+        alike.setdefault(same_files, []).append(finding)
+    folders: dict[tuple, Finding] = {}
+    for (rule, remedy, found), same in alike.items():
+        sources = list(dict.fromkeys(Path(finding.source) for finding in same))
+        common = Path(os.path.commonpath([source.parent for source in sources]))
+        (joined,) = together(common, sources, rule, found, remedy)
+        key = joined.source, rule, remedy
+        if key in folders:
+            joined = replace(joined, found=f"{folders[key].found} and {joined.found}")
+        folders[key] = joined
+    return list(folders.values())
+
+
+def _as_data(dataset: Dataset, report: Report) -> dict[str, Any]:
+    labelled = int(report.class_pixels.sum())
+    weights = advice.class_weights(report.class_pixels)
+    return {
+        "samples": len(dataset),
+        "encoding": dataset.samples.encoding,
+        "classes": [
+            {
+                "name": name,
+                "pixels": int(pixels),
+                "share": int(pixels) / labelled if labelled else None,
+                "weight": float(weight) if pixels else None,
+            }
+            for name, pixels, weight in zip(
+                dataset.classes.names, report.class_pixels, weights, strict=True
+            )
+        ],
+        "void_pixels": report.void_pixels,
+        "sizes": [
+            {"height": height, "width": width, "samples": count}
+            for (height, width), count in Counter(report.sizes).most_common()
+        ],
+    }
 
 
 def _opening(dataset: Dataset, report: Report) -> str:

@@ -6,7 +6,7 @@ on, whatever number or colour stands for it in the label files.
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
@@ -14,14 +14,10 @@ import numpy as np
 
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
-from hyperseg_tf.protocols import CAMVID_CLASSES
-
-Colour = tuple[int, int, int]
-
-# What `index_table` and `colour_table` answer for a value no class stands for.
-UNKNOWN = 254
-
-COLUMNS = ("index", "name", "red", "green", "blue")
+from hyperseg_tf.base.text import LONGEST_NAME, is_short_line, shortened
+from pipelines import class_file
+from pipelines.class_file import Colour, Row
+from pipelines.label_reading import UNKNOWN, LabelReading
 
 
 @dataclass(frozen=True)
@@ -34,6 +30,9 @@ class ClassTable:
         void_values: Values 0..255 that mean void in index masks; 255 always does.
         void_colours: Colours that mean void in colour masks.
         values: Value of each class in index masks; 0..N-1 where left out.
+        rest_is_void: Whether values and colours of no class are void, too; they are
+            a fault of the file else.
+        reading: What to do with values and colours of label files first.
 
     Raises:
         ValueError: a rule above is broken.
@@ -44,6 +43,8 @@ class ClassTable:
     void_values: tuple[int, ...] = (VOID,)
     void_colours: tuple[Colour, ...] = ()
     values: tuple[int, ...] = ()
+    rest_is_void: bool = False
+    reading: LabelReading = LabelReading()
 
     def __post_init__(self):
         def freeze(name, value):
@@ -65,6 +66,12 @@ class ClassTable:
                 f"names, {len(self.colours)} colours, {len(self.values)} values; "
                 "make the three equally long."
             )
+        for name in self.names:
+            if not is_short_line(name):
+                raise ValueError(
+                    f"a class name is a text of 1 to {LONGEST_NAME} printable "
+                    f"characters: got {shortened(name)}; shorten or correct it."
+                )
         for what, entries in (
             ("name", self.names),
             ("colour", self.colours + self.void_colours),
@@ -86,21 +93,58 @@ class ClassTable:
     def __len__(self) -> int:
         return len(self.names)
 
+    @property
+    def _rest(self) -> int:
+        return VOID if self.rest_is_void else UNKNOWN
+
+    def with_void_as_class(self) -> "ClassTable":
+        """One more class, the last, named `void`; what is no class stays ignored.
+
+        Of a table with `rest_is_void` only: void is the first of its colours, and the
+        first of its values that is not 255.
+        """
+        value = next(value for value in self.void_values if value != VOID)
+        return replace(
+            self,
+            names=(*self.names, "void"),
+            colours=(*self.colours, self.void_colours[0]),
+            void_values=tuple(v for v in self.void_values if v != value),
+            void_colours=self.void_colours[1:],
+            values=(*self.values, value),
+        )
+
     def index_table(self) -> np.ndarray:
         """Class of every value of an index mask: (256,) uint8, VOID or UNKNOWN too."""
-        table = np.full(256, UNKNOWN, np.uint8)
+        table = np.full(256, self._rest, np.uint8)
         table[list(self.values)] = np.arange(len(self))
         table[[VOID, *self.void_values]] = VOID
-        return table
+        return self.reading.index_table(table)
 
     def colour_table(self) -> np.ndarray:
         """Class of every colour: (2**24,) uint8 at red * 65536 + green * 256 + blue."""
-        table = np.full(2**24, UNKNOWN, np.uint8)
+        table = np.full(2**24, self._rest, np.uint8)
         for index, (red, green, blue) in enumerate(self.colours):
             table[red << 16 | green << 8 | blue] = index
         for red, green, blue in self.void_colours:
             table[red << 16 | green << 8 | blue] = VOID
-        return table
+        return self.reading.colour_table(table, self.index_table())
+
+    def file_values(self) -> tuple[int, ...]:
+        """The value that stands for each class in index masks, as they are read.
+
+        Raises:
+            UserError: None does for one of them.
+        """
+        exact = replace(self, reading=replace(self.reading, nearest=False))
+        table = exact.index_table()
+        values = [np.flatnonzero(table == k) for k in range(len(self))]
+        for name, found in zip(self.names, values, strict=True):
+            if not found.size:
+                raise UserError(
+                    f"labels read by {str(self.reading)!r} have a value for every "
+                    f"class: found none for {name}; give it one."
+                )
+        return tuple(int(found[0]) for found in values)
 
     @classmethod
     def read(cls, path: str | Path) -> "ClassTable":
@@ -109,25 +153,15 @@ class ClassTable:
         `index` is the value of the class in index masks; classes are numbered in
         its order. Lines named `void` give a value, a colour or both that are
         ignored in loss and metrics. Empty lines and lines starting with `#` do
-        not count.
+        not count. Commas, semicolons or tabs; without the index classes count from
+        0, without colours they get some. The class files of other tools
+        (`class_file.NAMES`) are known by their names.
 
         Raises:
             UserError: the file is missing or a line breaks a rule.
         """
         path = Path(path)
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except OSError as error:
-            raise UserError(
-                f"{path}: a folder of images needs a class file: {error.strerror}; "
-                f"write one with the header {','.join(COLUMNS)} and a line per class."
-            ) from error
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"{path}: the class file is UTF-8 text: byte {error.start} is not; "
-                "save it as UTF-8."
-            ) from error
-        rows = _rows(path, text)
+        rows = class_file.rows(path)
         classes = sorted(
             (row for row in rows if not row.is_void), key=lambda r: r.index
         )
@@ -135,12 +169,12 @@ class ClassTable:
         if not classes:
             raise UserError(
                 f"{path}: a class file names at least one class: found none; "
-                f"add a line per class under {','.join(COLUMNS)}."
+                f"add a line per class under {','.join(class_file.COLUMNS)}."
             )
         try:
             return cls(
                 names=tuple(row.name for row in classes),
-                colours=tuple(row.colour for row in classes),
+                colours=_colours(classes, voids),
                 void_values=_without_none(row.index for row in voids) or (VOID,),
                 void_colours=_without_none(row.colour for row in voids),
                 values=tuple(row.index for row in classes),
@@ -162,88 +196,17 @@ class ClassTable:
         ]
         with open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([COLUMNS, *rows])
+            writer.writerows([class_file.COLUMNS, *rows])
 
 
-@dataclass(frozen=True)
-class _Row:
-    line: int
-    index: int | None
-    name: str
-    colour: Colour | None
-
-    @property
-    def is_void(self) -> bool:
-        return self.name.lower() == "void"
-
-
-def _rows(path: Path, text: str) -> list[_Row]:
-    """The lines of a class file, each checked by itself and against those above."""
-
-    def mistake(line: int, rule: str, found: str, remedy: str) -> UserError:
-        return UserError(f"{path}, line {line}: {rule}: found {found}; {remedy}.")
-
-    header_seen = False
-    rows: list[_Row] = []
-    for line, raw in enumerate(text.splitlines(), 1):
-        if not raw.strip() or raw.lstrip().startswith("#"):
-            continue
-        cells = [cell.strip() for cell in next(csv.reader([raw]))]
-        if not header_seen:
-            if tuple(cell.lower() for cell in cells) != COLUMNS:
-                raise mistake(
-                    line,
-                    f"a class file starts with the header {','.join(COLUMNS)}",
-                    repr(raw[:60]),
-                    "add it, with commas between the columns",
-                )
-            header_seen = True
-            continue
-        if len(cells) != len(COLUMNS):
-            raise mistake(
-                line,
-                f"a line has {len(COLUMNS)} cells, {','.join(COLUMNS)}",
-                f"{len(cells)} in {raw[:60]!r}",
-                "fill in or remove cells",
-            )
-        name = cells[1]
-        is_void = name.lower() == "void"
-        numbers = [cells[0], *cells[2:]]
-        no_colour = not any(numbers[1:])
-        if not name:
-            raise mistake(line, "every class has a name", repr(raw[:60]), "write one")
-        values: list[int | None] = []
-        for column, cell in zip(("index", *COLUMNS[2:]), numbers, strict=True):
-            if is_void and not cell and (column == "index" or no_colour):
-                values.append(None)
-            elif cell.isascii() and cell.isdigit() and int(cell) <= 255:
-                values.append(int(cell))
-            else:
-                raise mistake(
-                    line, f"{column} is a whole number 0..255", repr(cell), "correct it"
-                )
-        index, red, green, blue = values
-        colour = None if red is None else (red, green, blue)
-        if index == VOID and not is_void:
-            raise mistake(
-                line, "255 is void in index masks", f"class {name!r}", "renumber it"
-            )
-        for row in rows:
-            for what, ours, theirs in (
-                ("name", name.lower(), row.name.lower()),
-                ("index", index, row.index),
-                ("colour", colour, row.colour),
-            ):
-                both_void = is_void and row.is_void
-                if ours is not None and ours == theirs and not both_void:
-                    raise mistake(
-                        line,
-                        f"every class has its own {what}",
-                        f"{what} {ours!r} in line {row.line}, too",
-                        "change one of them",
-                    )
-        rows.append(_Row(line, index, name, colour))
-    return rows
+def _colours(classes: Sequence[Row], voids: Sequence[Row]) -> tuple[Colour, ...]:
+    """Colours of the classes; where a file has none, some that are all different."""
+    if all(row.colour is not None for row in classes):
+        return tuple(row.colour for row in classes)
+    taken = {row.colour for row in (*classes, *voids)}
+    # Black is what void is drawn in.
+    free = (c for c in class_file.spread_colours(256)[1:] if c not in taken)
+    return tuple(row.colour or next(free) for row in classes)
 
 
 def _colour(colour: Sequence[int]) -> Colour:
@@ -266,24 +229,3 @@ def _first_repeated(entries: Sequence):
 
 def _without_none(entries) -> tuple:
     return tuple(dict.fromkeys(entry for entry in entries if entry is not None))
-
-
-# CamVid as the SegNet tutorial has it, in its colours.
-CAMVID = ClassTable(
-    names=CAMVID_CLASSES,
-    colours=(
-        (128, 128, 128),
-        (128, 0, 0),
-        (192, 192, 128),
-        (128, 64, 128),
-        (60, 40, 222),
-        (128, 128, 0),
-        (192, 128, 128),
-        (64, 64, 128),
-        (64, 0, 128),
-        (64, 64, 0),
-        (0, 128, 192),
-    ),
-    void_values=(11,),
-    void_colours=((0, 0, 0),),
-)

@@ -13,6 +13,10 @@ from threading import Lock
 import numpy as np
 import tensorflow as tf
 
+from hyperseg_tf.base.encoded import decode_rgb, size_of
+from hyperseg_tf.base.limit import Limit
+from hyperseg_tf.base.regular_file import open_regular
+from hyperseg_tf.ops.map_bytes import map_bytes
 from pipelines.classes import ClassTable
 
 # PNG header: 8 bytes signature, 8 of chunk length and type, then width, height,
@@ -20,6 +24,9 @@ from pipelines.classes import ClassTable
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 DEPTH, COLOUR_TYPE, CRC = 24, 25, 29
 GREY, RGB, PALETTE, GREY_ALPHA, RGBA = 0, 2, 3, 4, 6
+
+# Of every image and label. Decoding one of a hundred million pixels takes 0.3 to 2 GB.
+LIMIT = Limit(100_000_000, multiple=1)
 
 _FIRST_CALL = Lock()
 
@@ -31,12 +38,11 @@ PALETTE_TO_GREY_CRC = np.array([0x12, 0xB5, 0xAF, 0xEE], np.uint8)
 def decode_image(contents: tf.Tensor) -> tf.Tensor:
     """PNG or JPEG bytes to uint8 (H, W, 3).
 
-    Grey is repeated, alpha dropped, of 16 bits the upper 8 are kept. EXIF
-    rotation is not applied: `check` refuses it.
+    Grey is repeated, alpha dropped, of 16 bits the upper 8 are kept. Pixels are as
+    stored: who reads a file turns them as its EXIF says. Larger pictures than `LIMIT`
+    are an `InvalidArgumentError`, before they are decoded.
     """
-    # This op takes PNG too; ACCURATE gives the same pixels as other decoders.
-    image = tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE")
-    return tf.ensure_shape(image, (None, None, 3))
+    return decode_rgb(_within_limit(contents))
 
 
 def decode_label(contents: tf.Tensor, encoding: str, table: tf.Tensor) -> tf.Tensor:
@@ -46,31 +52,44 @@ def decode_label(contents: tf.Tensor, encoding: str, table: tf.Tensor) -> tf.Ten
         encoding: `index` or `colour`.
         table: `lookup_table(classes, encoding)`.
     """
-    return tf.gather(table, decode_values(contents, encoding))
+    if encoding == "colour":
+        return tf.gather(table, decode_values(contents, encoding))
+    values, step = _decode_bytes(_within_limit(contents))
+    # What each byte stands for, of any depth: the picture is gone through once.
+    return map_bytes(values, tf.gather(table, tf.range(256) // step))
 
 
 def decode_values(contents: tf.Tensor, encoding: str) -> tf.Tensor:
     """PNG bytes to what the file says, int32 (H, W).
 
     `index`: the stored values, 0..255, of a grey or palette PNG of any depth up
-    to 8. `colour`: red * 65536 + green * 256 + blue.
+    to 8. `colour`: red * 65536 + green * 256 + blue. Larger pictures than `LIMIT`
+    are an `InvalidArgumentError`, before they are decoded.
     """
+    contents = _within_limit(contents)
     if encoding == "colour":
         colours = tf.cast(tf.io.decode_png(contents, channels=3), tf.int32)
         colours = tf.ensure_shape(colours, (None, None, 3))
         return colours[..., 0] * 65536 + colours[..., 1] * 256 + colours[..., 2]
+    values, step = _decode_bytes(contents)
+    return tf.cast(values, tf.int32) // step
+
+
+def _decode_bytes(contents: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Grey or palette PNG to uint8 (H, W), and how far apart its values are.
+
+    The decoder stretches 1, 2 and 4 bits to 0..255.
+    """
     header = tf.io.decode_raw(tf.strings.substr(contents, 0, 33), tf.uint8)
     header = tf.cond(
         header[COLOUR_TYPE] == PALETTE, lambda: _as_grey(header), lambda: header
     )
     grey = tf.strings.join([_to_bytes(header), tf.strings.substr(contents, 33, -1)])
-    values = tf.cast(tf.io.decode_png(grey, channels=1), tf.int32)[..., 0]
-    # The decoder stretches 1, 2 and 4 bits to 0..255.
-    depth = tf.cast(header[DEPTH], tf.int32)
-    return tf.ensure_shape(
-        values // (255 // (tf.bitwise.left_shift(1, tf.minimum(depth, 8)) - 1)),
-        (None, None),
-    )
+    values = tf.io.decode_png(grey, channels=1)
+    values = tf.reshape(values, tf.shape(values)[:2])
+    depth = tf.minimum(tf.cast(header[DEPTH], tf.int32), 8)
+    step = 255 // (tf.bitwise.left_shift(1, depth) - 1)
+    return tf.ensure_shape(values, (None, None)), step
 
 
 def lookup_table(classes: ClassTable, encoding: str) -> np.ndarray:
@@ -89,16 +108,32 @@ def _lookup_table(classes: ClassTable, encoding: str) -> np.ndarray:
 
 
 def sniff_encoding(labels: Iterable[Path]) -> str:
-    """`colour` if the first readable PNG among `labels` is RGB(A), else `index`."""
+    """`colour` if the first PNG among `labels` that is no palette is RGB(A).
+
+    Else `index`; a palette beside colour masks shows the same colours as these.
+    """
     for path in labels:
         try:
-            with open(path, "rb") as file:
+            with open_regular(path) as file:
                 header = file.read(33)
-        except OSError:
+        except (OSError, ValueError):
             continue
         if header.startswith(PNG_SIGNATURE) and len(header) == 33:
-            return "colour" if header[COLOUR_TYPE] in (RGB, RGBA) else "index"
+            if header[COLOUR_TYPE] != PALETTE:
+                return "colour" if header[COLOUR_TYPE] in (RGB, RGBA) else "index"
     return "index"
+
+
+def _within_limit(contents: tf.Tensor) -> tf.Tensor:
+    """The same bytes, where their header promises a picture within `LIMIT`."""
+    size = size_of(contents)
+    sides = (tf.reduce_min(size) >= 1) & (tf.reduce_max(size) <= LIMIT.side)
+    holds = tf.debugging.Assert(
+        sides & (tf.reduce_prod(size) <= LIMIT.pixels),
+        [f"a picture is a PNG or JPEG of at most {LIMIT}; height and width are", size],
+    )
+    with tf.control_dependencies([holds]):
+        return tf.identity(contents)
 
 
 def _as_grey(header: tf.Tensor) -> tf.Tensor:

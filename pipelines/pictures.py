@@ -13,7 +13,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from pipelines.decode import decode_image, decode_values
+from hyperseg_tf.base import picture_file
+from hyperseg_tf.base.picture_file import BadPicture
+from pipelines.decode import LIMIT, decode_image, decode_values
 from pipelines.samples import Finding
 
 _FIRST_CALL = Lock()
@@ -25,14 +27,17 @@ def open_header(
     formats: tuple[str, ...],
     findings: list[Finding],
 ) -> Image.Image | None:
-    """The header of a picture in one of `formats`, or None and a finding."""
+    """The header of a picture in one of `formats` within `LIMIT`; or a finding.
+
+    What else is a picture is opened as far as its header, to say what it is.
+    """
     try:
-        header = Image.open(BytesIO(contents))
+        known = tuple(dict.fromkeys((*picture_file.FORMATS, *formats)))
+        header = picture_file.open_header(BytesIO(contents), known)
         kind = header.format
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, BadPicture) as error:
         header = None
-        text = "" if isinstance(error, Image.UnidentifiedImageError) else f", {error}"
-        kind = f"no picture ({len(contents)} bytes{text})"
+        kind = f"{error} ({len(contents)} bytes)"
     if header is None or kind not in formats:
         kinds = " or ".join(formats[:2])
         reason = ", which loses label values" if kind == "JPEG" else ""
@@ -42,6 +47,16 @@ def open_header(
                 f"the file holds {kinds} data",
                 f"{kind}{reason}",
                 f"save it as {formats[0]}",
+            )
+        )
+        return None
+    if not LIMIT.holds(header.height, header.width):
+        findings.append(
+            Finding(
+                source,
+                f"a picture has at most {LIMIT}",
+                f"{header.height}x{header.width} (height x width)",
+                "cut image and label into smaller ones",
             )
         )
         return None
@@ -68,6 +83,16 @@ def decode(
     """
     try:
         return _decoder(kind)(tf.constant(contents)).numpy()
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        findings.append(
+            Finding(
+                source,
+                "memory suffices to decode a picture",
+                "it does not for this one",
+                "cut image and label into smaller ones, or free memory",
+            )
+        )
+        return None
     except tf.errors.OpError:
         # The decoders' own messages say no more than this.
         findings.append(

@@ -10,15 +10,18 @@ becomes one by `SampleList`; a storage that TensorFlow can decode by itself brin
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.orientation import FIRST_SIDEWAYS, orientation_in_file, turned
+from hyperseg_tf.base.picture_file import BadPicture, open_header
+from pipelines.classes import ClassTable
 from pipelines.decode import decode_image
 
 # A position, int64 scalar, to {"image": uint8 (H, W, 3), "label": uint8 (H, W)}.
@@ -80,19 +83,25 @@ class Sample(ABC):
         return label
 
     def size(self) -> tuple[int, int] | None:
-        """(height, width) from the picture's header; None if it cannot be read."""
+        """(height, width) by the picture's header, turned; None if it has none."""
         try:
             return header_size(BytesIO(self.image_bytes()))
         except OSError:
             return None
 
 
-def header_size(file) -> tuple[int, int] | None:
-    """(height, width) of a picture (path or binary file), without decoding it."""
+def header_size(file: BinaryIO) -> tuple[int, int] | None:
+    """(height, width) of a picture the way up that its EXIF says, without decoding it.
+
+    None if there is none.
+    """
     try:
-        with Image.open(file) as header:
-            return header.height, header.width
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        with open_header(file) as header:
+            size = header.height, header.width
+        file.seek(0)
+        sideways = orientation_in_file(file) >= FIRST_SIDEWAYS
+        return size[::-1] if sideways else size
+    except (OSError, BadPicture):
         return None
 
 
@@ -145,6 +154,17 @@ class Samples(Sequence[Sample]):
         length = len(self)
         return Subset(self, tuple(range(length)[position] for position in positions))
 
+    def with_classes(self, classes: ClassTable) -> "Samples":
+        """The same samples, their label files read with other classes.
+
+        Raises:
+            UserError: There are no label files.
+        """
+        raise UserError(
+            "labels are read in another way where they are files of values or colours: "
+            "these are not; give no such option."
+        )
+
     def joined(self, *others: "Samples") -> "Samples":
         """These samples and then those of the others.
 
@@ -183,6 +203,12 @@ class SampleList(Samples):
     def __getitem__(self, i: int) -> Sample:
         return self.samples[i]
 
+    def with_classes(self, classes: ClassTable) -> "SampleList":
+        """As of any samples; each of these must have classes of its own."""
+        if not all(hasattr(sample, "classes") for sample in self.samples):
+            return super().with_classes(classes)
+        return SampleList(tuple(replace(s, classes=classes) for s in self.samples))
+
     def loader(self) -> Loader:
         """A function of a position; its errors name the sample."""
 
@@ -200,8 +226,10 @@ class SampleList(Samples):
     def _load(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         sample = self.samples[int(position)]
         try:
+            contents = sample.image_bytes()
             with tf.device("CPU"):
-                image = decode_image(tf.constant(sample.image_bytes())).numpy()
+                image = decode_image(tf.constant(contents)).numpy()
+            image = turned(image, orientation_in_file(BytesIO(contents)))
         except Exception as error:
             raise UserError(
                 f"{sample.image_source}: every image can be decoded: "
@@ -232,6 +260,10 @@ class Joined(Samples):
                 return part[i]
             i -= len(part)
         raise IndexError(i)
+
+    def with_classes(self, classes: ClassTable) -> "Joined":
+        """As of any samples, part by part."""
+        return Joined(tuple(part.with_classes(classes) for part in self.parts))
 
     def loader(self) -> Loader:
         """A function of a position that calls the loader of its part."""
@@ -267,6 +299,10 @@ class Subset(Samples):
 
     def __getitem__(self, i: int) -> Sample:
         return self.samples[self.positions[i]]
+
+    def with_classes(self, classes: ClassTable) -> "Subset":
+        """As of the whole sequence."""
+        return replace(self, samples=self.samples.with_classes(classes))
 
     def loader(self) -> Loader:
         """A function of a position in the subset."""

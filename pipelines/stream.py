@@ -7,24 +7,29 @@ that starts at 0, whatever ran in parallel.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
-from os import fsencode
 
 import numpy as np
 import tensorflow as tf
 
 from hyperseg_tf.base.errors import UserError
-from pipelines.check import load_sample
 from pipelines.datasets import Dataset
-from pipelines.samples import Loader
-from pipelines.transforms import Normalise, RandomFlip, Tensors, Transform
+from pipelines.loading import cached_loader, loader
+from pipelines.transforms import (
+    Normalise,
+    RandomFlip,
+    Tensors,
+    Transform,
+    compose,
+)
+from pipelines.transforms.values import normalised
 
 # Decoded sets up to this size are kept in memory unless the caller decides.
 CACHE_LIMIT_BYTES = 2**30
 
 # Keeps the seeds of order and transforms apart.
 _ORDER, _TRANSFORMS = 0, 1
+
+DTYPES = ("float32", "uint8")
 
 
 def batches(
@@ -40,11 +45,14 @@ def batches(
     cache: bool | None = None,
     prefetch: int = 2,
     parallel: int | None = None,
+    replacement: bool = False,
+    dtype: str = "float32",
 ) -> tf.data.Dataset:
     """Batches of (images (B, H, W, 3) float32, labels (B, H, W) uint8).
 
-    Images are normalised: `Normalise()` is added unless `transforms` ends in it.
-    Evaluation order is `shuffle=False, count=len(dataset), drop_remainder=False`.
+    Images are normalised: `Normalise()` is added unless `transforms` ends in it. They
+    are bytes until they are batched. Evaluation order is `shuffle=False,
+    count=len(dataset), drop_remainder=False`.
 
     Args:
         transforms: Applied in order; samples of different size need one that
@@ -60,6 +68,10 @@ def batches(
             sets of up to 1 GiB decoded.
         prefetch: Batches made ahead.
         parallel: Samples made at the same time; None lets tf.data tune it.
+        replacement: Draw every sample from all, as the released code does, instead of
+            each once per pass; needs `shuffle`.
+        dtype: "uint8" leaves `Normalise` out and gives images of 0..255, a quarter of
+            the bytes; whoever takes them normalises (`pixels.normalise`), as on a GPU.
 
     Raises:
         ValueError: an argument out of range.
@@ -75,29 +87,52 @@ def batches(
         raise ValueError(
             f"batches needs at least one sample: got none in {dataset.name}."
         )
+    if dtype not in DTYPES:
+        raise ValueError(f"dtype is one of {', '.join(DTYPES)}: got {dtype!r}.")
+    if replacement and not shuffle:
+        raise ValueError(
+            "samples are drawn with replacement in random order only: got "
+            f"{replacement=}, {shuffle=}."
+        )
     transforms = tuple(transforms)
-    if not any(isinstance(transform, Normalise) for transform in transforms):
-        transforms += (Normalise(),)
+    normalise = True
+    if transforms and isinstance(transforms[-1], Normalise):
+        transforms = transforms[:-1]
+    elif any(isinstance(transform, Normalise) for transform in transforms):
+        normalise = False
+        if dtype == "uint8":
+            raise ValueError(
+                'dtype="uint8" needs images of 0..255: got Normalise() before other '
+                "transforms; put it last."
+            )
     if batch_size > 1 and all(
         isinstance(t, Normalise | RandomFlip) for t in transforms
     ):
         _require_one_size(dataset, batch_size)
     if cache is None:
         cache = decoded_bytes(dataset) <= CACHE_LIMIT_BYTES
-    load = _cached_loader(dataset) if cache else _loader(dataset)
+    load = cached_loader(dataset) if cache else loader(dataset)
     transform_key = _fold(seed, _TRANSFORMS)
 
-    def make(number: tf.Tensor, position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        sample = load(position)
-        sample_key = tf.random.experimental.stateless_fold_in(transform_key, number)
-        for i, transform in enumerate(transforms):
-            key = tf.random.experimental.stateless_fold_in(sample_key, i)
-            sample = transform(sample, key)
-        return sample["image"], sample["label"]
+    def another(key: tf.Tensor) -> Tensors:
+        draw = tf.random.stateless_uniform((), key, 0, len(dataset), tf.int64)
+        return load(draw)
 
-    stream = _order(len(dataset), seed, start, count, shuffle)
+    apply = compose(transforms, another)
+
+    def make(number: tf.Tensor, position: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        key = tf.random.experimental.stateless_fold_in(transform_key, number)
+        sample = apply(load(position), key)
+        image = sample["image"]
+        if dtype == "uint8" and image.dtype != tf.uint8:
+            image = tf.cast(tf.round(tf.clip_by_value(image, 0.0, 255.0)), tf.uint8)
+        return image, sample["label"]
+
+    stream = order(len(dataset), seed, start, count, shuffle, replacement)
     stream = stream.map(make, num_parallel_calls=parallel or tf.data.AUTOTUNE)
     stream = stream.batch(batch_size, drop_remainder=drop_remainder)
+    if normalise and dtype == "float32":
+        stream = stream.map(lambda images, labels: (normalised(images), labels))
     if count is None:
         length = tf.data.INFINITE_CARDINALITY
     else:
@@ -136,11 +171,33 @@ def _require_one_size(dataset: Dataset, batch_size: int) -> None:
         )
 
 
-def _order(
-    length: int, seed: int, start: int, count: int | None, shuffle: bool
+def order(
+    length: int,
+    seed: int,
+    start: int,
+    count: int | None,
+    shuffle: bool,
+    replacement: bool = False,
 ) -> tf.data.Dataset:
-    """(number in the stream, position in the dataset), both int64 scalars."""
+    """(number in the stream, position in the dataset), both int64 scalars.
+
+    Args:
+        length: Samples in the dataset.
+        seed: As the others, of `batches`.
+        start: Number of the first sample.
+        count: Number of samples; None never ends.
+        shuffle: New order in every pass.
+        replacement: Every position is drawn from all; there are no passes.
+    """
     order_key = _fold(seed, _ORDER)
+
+    def draw(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        key = tf.random.experimental.stateless_fold_in(order_key, number)
+        return number, tf.random.stateless_uniform((), key, 0, length, tf.int64)
+
+    if replacement:
+        stream = tf.data.Dataset.range(start, np.iinfo(np.int64).max).map(draw)
+        return stream if count is None else stream.take(count)
 
     def one_pass(index: tf.Tensor) -> tf.data.Dataset:
         positions = tf.range(length, dtype=tf.int64)
@@ -158,83 +215,3 @@ def _order(
 def _fold(seed: int, purpose: int) -> tf.Tensor:
     key = tf.constant([seed, 0], tf.int64)
     return tf.random.experimental.stateless_fold_in(key, purpose)
-
-
-def _loader(dataset: Dataset) -> Loader:
-    """position -> sample, decoded every time, that fits or is an error."""
-    load = dataset.samples.loader()
-    sources = tf.constant([fsencode(sample.label_source) for sample in dataset.samples])
-
-    def load_fitting(position: tf.Tensor) -> Tensors:
-        sample = load(position)
-        image, label = sample["image"], sample["label"]
-        # `check` has seen to both; a file that changed since must not train as
-        # another class.
-        # One more than a label: bytes wrap, so void is 0 and class N - 1 is N.
-        known = tf.debugging.Assert(
-            tf.reduce_max(label + 1) <= len(dataset.classes),
-            [
-                "label value outside the classes; run hyperseg-tf data check",
-                sources[position],
-            ],
-        )
-        same = tf.debugging.Assert(
-            tf.reduce_all(tf.shape(image)[:2] == tf.shape(label)),
-            [
-                "image and label of different size; run hyperseg-tf data check",
-                sources[position],
-            ],
-        )
-        with tf.control_dependencies([known, same]):
-            return {"image": tf.identity(image), "label": tf.identity(label)}
-
-    return load_fitting
-
-
-def _cached_loader(dataset: Dataset) -> Loader:
-    """position -> sample, a slice of one long vector of all decoded samples."""
-    # Traced here, once: threads that meet an untraced function each trace it.
-    load_once = tf.function(_loader(dataset)).get_concrete_function(
-        tf.TensorSpec((), tf.int64)
-    )
-
-    def decode(i: int) -> Tensors:
-        try:
-            sample = load_once(tf.constant(i, tf.int64))
-        except tf.errors.OpError as error:
-            # TensorFlow's message is a graph's; the check says it in words.
-            load_sample(dataset, i)
-            broken = dataset[i]
-            raise UserError(
-                f"{broken.image_source} or {broken.label_source}: image and label can "
-                f"be decoded in the stream, too: found {type(error).__name__} there "
-                "and nothing wrong outside; see that nothing else changes them."
-            ) from error
-        return {key: value.numpy() for key, value in sample.items()}
-
-    with ThreadPoolExecutor() as pool:
-        samples = list(pool.map(decode, range(len(dataset))))
-    sizes = np.array([sample["label"].shape for sample in samples], np.int64)
-    pixels = sizes.prod(axis=1)
-    starts = tf.constant(np.concatenate([[0], np.cumsum(pixels)[:-1]]))
-    sizes = tf.constant(sizes)
-    with tf.device("CPU"):
-        image_values = _join(sample.pop("image") for sample in samples)
-        label_values = _join(sample.pop("label") for sample in samples)
-
-    def load(position: tf.Tensor) -> Tensors:
-        size, begin = sizes[position], starts[position]
-        length = size[0] * size[1]
-        image = tf.slice(image_values, [3 * begin], [3 * length])
-        label = tf.slice(label_values, [begin], [length])
-        return {
-            "image": tf.reshape(image, tf.concat([size, [3]], 0)),
-            "label": tf.reshape(label, size),
-        }
-
-    return load
-
-
-def _join(arrays) -> tf.Tensor:
-    """All values of all arrays as one vector, uint8."""
-    return tf.constant(np.concatenate(list(chain(a.reshape(-1) for a in arrays))))

@@ -1,128 +1,48 @@
 """Anybody's own folder: `classes.csv`, `<split>/images/`, `<split>/labels/`.
 
-An image belongs to the label of the same stem. Names are compared in Unicode's
-composed form: a macOS archive writes the same umlaut in two ways.
+An image belongs to the label of the same name; folders in them are part of the name.
 """
 
-import unicodedata
 from pathlib import Path
 
-from hyperseg_tf.base.constants import SPLITS
-from hyperseg_tf.base.errors import UserError
+from pipelines import class_file
 from pipelines.classes import ClassTable
 from pipelines.datasets import Dataset
-from pipelines.files import FilePairs
-from pipelines.samples import Finding
+from pipelines.readers import pairing
+from pipelines.readers.layout import LABEL_FOLDERS, Match, split_folder, split_folders
+from pipelines.readers.listing import folders
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
-LABEL_SUFFIXES = (".png",)
-# Pictures that nobody should believe to be in use only because they are there.
-OTHER_PICTURES = (".bmp", ".gif", ".heic", ".jp2", ".tif", ".tiff", ".webp")
+NAME = "own folder"
+LAYOUT = "classes.csv, train/images and train/labels"
 
 
-def recognises(directory: Path) -> bool:
-    """Whether an `images` folder of any split, or only a class file, is there."""
-    if any(has_split(directory, split) for split in SPLITS):
-        return True
-    lists = any((directory / f"{split}.txt").exists() for split in SPLITS)
-    return (directory / "classes.csv").exists() and not lists
+def look(directory: Path) -> Match:
+    """An `images` folder of any split, and no masks of another name beside it."""
+    splits = split_folders(directory)
+    images = [f for f in splits.values() if "images" in folders(f)]
+    named = [f for f in images if "labels" in folders(f)]
+    other = [
+        f for f in images for name in LABEL_FOLDERS if name in folders(f) and not named
+    ]
+    return Match.of(
+        ("classes.csv", class_file.find(directory)),
+        ("train/images", images),
+        ("train/labels", named or (images and not other)),
+    ).without("classes.csv")
 
 
 def has_split(directory: Path, split: str) -> bool:
     """Whether the `images` folder of `split` is there."""
-    return (directory / split / "images").is_dir()
+    folder = split_folder(directory, split)
+    return folder is not None and "images" in folders(folder)
 
 
 def read(directory: Path, split: str, encoding: str | None) -> Dataset:
     """List the pairs of `split`, sorted by name."""
-    classes = ClassTable.read(directory / "classes.csv")
-    findings: list[Finding] = []
-    images = _by_stem(directory / split / "images", IMAGE_SUFFIXES, findings)
-    labels = _by_stem(directory / split / "labels", LABEL_SUFFIXES, findings)
-    for stem in sorted(images.keys() - labels.keys()):
-        findings.append(
-            Finding(
-                images[stem],
-                "every image has a label of the same name",
-                f"no {stem}.png in {directory / split / 'labels'}",
-                "add the label or remove the image",
-            )
-        )
-    for stem in sorted(labels.keys() - images.keys()):
-        findings.append(
-            Finding(
-                labels[stem],
-                "every label has an image of the same name",
-                f"no {stem}.png or .jpg in {directory / split / 'images'}",
-                "add the image or remove the label",
-            )
-        )
-    stems = sorted(images.keys() & labels.keys())
-    if not stems:
-        first = (
-            f"; first of {len(findings)} findings: {findings[0]}" if findings else ""
-        )
-        raise UserError(
-            f"{directory / split}: a split holds at least one image with its label: "
-            f"found {len(images)} images, {len(labels)} labels, no pair of the same "
-            f"name; put pairs into images and labels{first}"
-        )
-    return Dataset(
-        name=directory.resolve().name,
-        directory=directory,
-        split=split,
-        classes=classes,
-        samples=FilePairs.of(
-            ((images[stem], labels[stem]) for stem in stems), classes, encoding
-        ),
-        findings=tuple(findings),
-    )
-
-
-def _by_stem(
-    folder: Path, suffixes: tuple[str, ...], findings: list[Finding]
-) -> dict[str, Path]:
-    """Files of `folder` that end in `suffixes`, by composed stem."""
-    if not folder.is_dir():
-        raise UserError(
-            f"{folder}: a split has the folders images and labels: found no such "
-            "folder; create it, or name the existing one so."
-        )
-    files: dict[str, Path] = {}
-    kinds = ", ".join(suffixes)
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name == "__MACOSX":
-            continue
-        suffix = path.suffix.lower()
-        if path.is_dir():
-            findings.append(
-                Finding(
-                    path,
-                    f"{folder.name} holds files only",
-                    "a folder",
-                    "move its files up; what lies in it is not read",
-                )
-            )
-        elif suffix in suffixes:
-            stem = unicodedata.normalize("NFC", path.stem)
-            if stem in files:
-                findings.append(
-                    Finding(
-                        path,
-                        "one file per name",
-                        f"{files[stem].name} has the same stem",
-                        "rename or remove one of them",
-                    )
-                )
-            else:
-                files[stem] = path
-        elif suffix in OTHER_PICTURES + IMAGE_SUFFIXES:
-            findings.append(
-                Finding(
-                    path,
-                    f"{folder.name} are {kinds}",
-                    f"a {suffix} file",
-                    "convert it to PNG or remove it",
-                )
-            )
-    return files
+    found = class_file.find(directory) or directory / "classes.csv"
+    classes = ClassTable.read(found)
+    folder = split_folder(directory, split) or directory / split
+    there = folders(folder)
+    halves = (there.get(name, folder / name) for name in ("images", "labels"))
+    sides = pairing.from_folders(*halves)
+    return pairing.dataset(directory, split, sides, classes, encoding, folder)

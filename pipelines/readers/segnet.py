@@ -5,36 +5,59 @@ of their author's container (`/SegNet/CamVid/train/x.png`): only the last two
 parts of those say where the file lies here.
 """
 
+import os
 from pathlib import Path, PurePosixPath
 
 from hyperseg_tf.base.constants import SPLITS
 from hyperseg_tf.base.errors import UserError
-from pipelines.classes import CAMVID, ClassTable
+from hyperseg_tf.base.regular_file import read_text
+from pipelines.class_tables import CAMVID
+from pipelines.classes import ClassTable
 from pipelines.datasets import Dataset
 from pipelines.files import FilePairs
+from pipelines.readers import pairing
+from pipelines.readers.layout import Match
 from pipelines.samples import Finding
 
 LINE_RULE = "a list line is `train/x.png trainannot/x.png`"
 
 
-def recognises(directory: Path) -> bool:
-    """Whether a split list or a label folder of this layout is there."""
-    return any(
-        has_split(directory, split) or (directory / f"{split}annot").is_dir()
-        for split in SPLITS
+NAME = "SegNet tutorial"
+LAYOUT = "train.txt of `train/x.png trainannot/x.png`, train and trainannot"
+
+
+def look(directory: Path) -> Match:
+    """A split list or a label folder of this layout, and no folder of images."""
+    own = [directory / "images", *(directory / s / "images" for s in SPLITS)]
+    named = any(os.path.isdir(directory / f"{split}annot") for split in SPLITS)
+    listed = any(has_split(directory, split) for split in SPLITS)
+    apart = named or not any(map(os.path.isdir, own))
+    return Match.of(
+        ("train.txt or trainannot", named or listed),
+        ("no folder named images", apart),
     )
 
 
 def has_split(directory: Path, split: str) -> bool:
-    """Whether the list of `split` is there."""
-    return (directory / f"{split}.txt").is_file()
+    """Whether the list of `split` is there, or both of its folders."""
+    return os.path.isfile(directory / f"{split}.txt") or _has_folders(directory, split)
+
+
+def _has_folders(directory: Path, split: str) -> bool:
+    return all(os.path.isdir(directory / name) for name in (split, f"{split}annot"))
 
 
 def read(directory: Path, split: str, encoding: str | None) -> Dataset:
     """List the pairs of `split`; a `classes.csv` replaces CamVid's 11 classes."""
+    class_file = directory / "classes.csv"
+    classes = ClassTable.read(class_file) if os.path.lexists(class_file) else CAMVID
     list_file = directory / f"{split}.txt"
+    if not os.path.lexists(list_file) and _has_folders(directory, split):
+        folders = directory / split, directory / f"{split}annot"
+        sides = pairing.from_folders(*folders)
+        return pairing.dataset(directory, split, sides, classes, encoding)
     try:
-        text = list_file.read_text(encoding="utf-8-sig")
+        text = read_text(list_file)
     except FileNotFoundError as error:
         raise UserError(
             f"{list_file}: split {split} needs its list: found no such file; write "
@@ -80,8 +103,6 @@ def read(directory: Path, split: str, encoding: str | None) -> Dataset:
             f"{list_file}: a split holds at least one pair: found none{first}; "
             f"write one line per pair, `{split}/x.png {split}annot/x.png`."
         )
-    class_file = directory / "classes.csv"
-    classes = ClassTable.read(class_file) if class_file.exists() else CAMVID
     return Dataset(
         name=directory.resolve().name,
         directory=directory,
@@ -117,6 +138,6 @@ def _two_paths(line: str) -> tuple[str, str] | None:
 def _resolve(directory: Path, listed: str) -> Path:
     inside = PurePosixPath(listed)
     path = directory / inside
-    if inside.is_absolute() or not path.exists():
+    if inside.is_absolute() or not os.path.exists(path):
         path = directory.joinpath(*inside.parts[-2:])
     return path

@@ -25,6 +25,7 @@ def test_train_and_val_are_looked_for_and_test_only_where_it_is(folder):
     assert [dataset.split for dataset, _ in report.splits] == ["train", "test"]
     (line,) = report.findings
     assert "val/images: a split has the folders images and labels" in line
+    assert line.endswith("train with --split-val 0.1.")
 
 
 def test_one_split_alone_can_be_checked(folder):
@@ -41,3 +42,11 @@ def test_what_is_wrong_with_the_whole_folder_is_said_once(folder, name):
     (line,) = report.findings
     assert name in line and report.splits == () and report.num_samples == 0
     assert report.summary() == "no split could be opened"
+
+
+def test_what_was_left_out_is_a_note_and_no_finding(folder):
+    for split in ("train", "val"):
+        (folder / split / "labels/Thumbs.db").write_bytes(b"x")
+    report = check_folder(folder)
+    assert report.findings == () and len(report.notes) == 2
+    assert "val/labels: left out: Thumbs.db (1)" in report.notes[1]

@@ -62,7 +62,6 @@ def test_tables_are_arrays_of_plain_indices():
         (HEADER, "at least one class"),
         (HEADER + "0,void,0,0,0\n", "at least one class"),
         ("0,a,1,2,3\n", "line 1: a class file starts with the header"),
-        ("index;name;red;green;blue\n0;a;1;2;3\n", "with commas"),
         (HEADER + "0,a,1,2\n", "line 2: a line has 5 cells"),
         (HEADER + "0,a,1,2,3\nzero,b,1,2,4\n", "line 3: index is a whole number"),
         (HEADER + "0,a,1,2,256\n", "line 2: blue is a whole number 0..255"),

@@ -58,10 +58,18 @@ def test_colours_outside_the_class_file_are_named(folder):
 
 def test_masks_of_another_kind_than_the_first_are_named(folder):
     Image.fromarray(np.zeros((3, 4, 3), np.uint8)).save(folder / "train/labels/b.png")
-    Image.fromarray(np.zeros((3, 4, 2), np.uint8)).save(folder / "train/labels/c.png")
+    Image.fromarray(np.zeros((3, 4), np.uint16)).save(folder / "train/labels/c.png")
     b, c = findings(folder)
     assert "labels of this split are index masks" in b and "RGB, 8 bits" in b
-    assert "grey with alpha" in c
+    assert "grey, 16 bits" in c and "with 8 bits per channel" in c
+
+
+def test_transparency_of_grey_labels_does_not_matter(folder):
+    layers = np.dstack([TWO_VALUES, np.arange(12, dtype=np.uint8).reshape(3, 4)])
+    Image.fromarray(layers).save(folder / "train/labels/b.png")
+    data = open_dataset(folder, "train")
+    expected = load_sample(data, 0)["label"]
+    np.testing.assert_array_equal(load_sample(data, 1)["label"], expected)
 
 
 def test_a_palette_that_contradicts_the_class_file_is_refused(folder):

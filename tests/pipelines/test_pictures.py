@@ -1,9 +1,14 @@
+import os
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
 from pipelines import check, load_sample, open_dataset
+from pipelines.decode import decode_image, decode_values
+from tests.hostile.entries import png
 from tests.pipelines.folders import TWO_VALUES, findings
 
 
@@ -71,3 +76,52 @@ def test_missing_files_are_named(folder):
     assert "labels/c.png" in c and "Is a directory" in c
     with pytest.raises(UserError, match="No such file"):
         load_sample(data, 0)
+
+
+@pytest.mark.parametrize("kind", ["images", "labels"])
+def test_what_is_no_file_is_a_finding_and_not_waited_for(folder, kind):
+    path = folder / f"train/{kind}"
+    for name, make in (
+        ("a.png", lambda name: os.mkfifo(name)),
+        ("b.png", lambda name: os.symlink(name.name, name)),
+        ("c.png", lambda name: os.symlink("/dev/zero", name)),
+    ):
+        (path / name).unlink()
+        make(path / name)
+    a, b, c = findings(folder)
+    assert f"{kind}/a.png" in a and "a FIFO" in a
+    assert f"{kind}/b.png" in b and "symbolic links" in b
+    assert f"{kind}/c.png" in c and "a device" in c
+    assert [sample.size() is None for sample in open_dataset(folder, "train")] == (
+        3 * [kind == "images"]
+    )
+
+
+@pytest.mark.parametrize("name", ["classes.csv", "train.txt"])
+def test_tables_and_lists_are_files_too(folder, tmp_path, name):
+    if name == "train.txt":
+        (folder / "trainannot").mkdir()
+        (folder / "train/images").rename(folder / "train/pictures")
+        (folder / "val/images").rename(folder / "val/pictures")
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    with pytest.raises(UserError, match=f"{name}: .*a FIFO"):
+        open_dataset(folder, "train")
+
+
+@pytest.mark.parametrize("kind", ["images", "labels"])
+@pytest.mark.parametrize("size", [(20_000, 20_000), (1, 100_000)])
+def test_pictures_too_large_to_decode_are_findings(folder, kind, size):
+    (folder / f"train/{kind}/b.png").write_bytes(png(*size))
+    (line,) = findings(folder)
+    assert f"{kind}/b.png: a picture has at most 100,000,000 pixels" in line
+    assert f"{size[0]}x{size[1]} (height x width)" in line
+
+
+@pytest.mark.parametrize("kind", ["image", "index", "colour"])
+def test_the_stream_asks_the_header_itself(kind):
+    """A file may have changed since the check."""
+    decoders = {"image": decode_image}
+    decode = decoders.get(kind, lambda contents: decode_values(contents, kind))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="20000,? 20000"):
+        decode(tf.constant(png(20_000, 20_000)))

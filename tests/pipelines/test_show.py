@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import load_sample, open_dataset, show
+from pipelines import Normalise, PadTo, RandomFlip, load_sample, open_dataset, show
 
 
 def test_labels_are_drawn_over_their_images_and_void_is_left_bare(folder, tmp_path):
@@ -46,3 +46,38 @@ def test_wrong_arguments_are_refused(folder, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="file: pictures are written to a folder"):
         show(data, tmp_path / "file")
+
+
+def test_void_has_lines_in_a_colour_of_no_class_and_is_in_the_legend(folder, tmp_path):
+    for kind, pixels in (("images", (30, 20, 10)), ("labels", 255)):
+        mode = "RGB" if kind == "images" else "L"
+        Image.new(mode, (40, 30), pixels).save(folder / "train" / kind / "a.png")
+    data = open_dataset(folder, "train")
+    picture = np.asarray(Image.open(show(data, tmp_path / "x", 1)[0]))
+    rows, columns = np.indices((30, 40))
+    lines = (picture[:30, :40] == (255, 0, 255)).all(axis=2)
+    np.testing.assert_array_equal(lines, (rows + columns) % 8 == 0)
+    assert (picture[:30, :40][~lines] == (30, 20, 10)).all()
+    assert (picture[30:] == (255, 0, 255)).all(axis=2).sum() > 50
+
+
+def test_what_training_makes_of_a_sample_stands_beside_it(folder, tmp_path):
+    pixels = np.full((20, 30, 3), 200, np.uint8)
+    pixels[:, :10] = (200, 0, 0)
+    Image.fromarray(pixels).save(folder / "train/images/b.png")
+    label = np.zeros((20, 30), np.uint8)
+    label[:, :10] = 1
+    Image.fromarray(label).save(folder / "train/labels/b.png")
+    data = open_dataset(folder, "train").subset([1])
+    transforms = (RandomFlip(p=1.0), PadTo(24, 40), Normalise())
+    (path,) = show(data, tmp_path / "x", 1, transforms=transforms)
+    picture = np.asarray(Image.open(path)).astype(int)
+    plain, changed = picture[:20, :30], picture[:24, 38:78]
+    assert (picture[20:24, :30] == 255).all() and (picture[:24, 30:38] == 255).all()
+    np.testing.assert_allclose(changed[:20, :30], plain[:, ::-1], atol=1)
+    bare = changed[22, 35]
+    np.testing.assert_allclose(bare, (124, 116, 104), atol=1)  # the mean colour
+    rows, columns = np.indices((24, 40))
+    lines = (changed == (255, 0, 255)).all(axis=2)
+    void = (rows >= 20) | (columns >= 30)
+    np.testing.assert_array_equal(lines, void & ((rows + columns) % 8 == 0))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines import CAMVID, load_sample, open_dataset
+from pipelines import CAMVID, load_sample, open_dataset, splits
 from tests.pipelines.folders import THREE, VALUES
 
 
@@ -62,3 +62,10 @@ def test_images_of_one_name_in_two_folders_have_names_of_their_own(segnet):
     )
     names = [sample.name for sample in open_dataset(segnet, "train")]
     assert names == [str(segnet / "train/0.png"), str(segnet / "val/0.png"), "1"]
+
+
+def test_folders_without_a_list_are_paired_by_name(segnet):
+    (segnet / "val.txt").unlink()
+    data = open_dataset(segnet, "val")
+    assert [sample.name for sample in data] == ["0", "1", "2"]
+    assert data.classes == CAMVID and splits(segnet) == ("train", "val")

@@ -1,0 +1,1 @@
+"""Input pipelines that `data_cpu` compares: ours and what people have."""

@@ -1,0 +1,101 @@
+"""Any readable data set as an own folder: pictures as they are, labels as PNG.
+
+Labels become positions of classes in a palette of the classes' colours, void 255, so
+that a viewer shows them; `classes.csv` says the names.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from hyperseg_tf.base.atomic import atomic_folder
+from hyperseg_tf.base.constants import VOID
+from hyperseg_tf.base.picture_file import open_header
+from hyperseg_tf.base.progress import Progress, bar
+from pipelines.check import load_sample
+from pipelines.class_file import spread_colours
+from pipelines.classes import ClassTable
+from pipelines.datasets import Dataset
+from pipelines.every_split import every_split
+from pipelines.label_reading import LabelReading
+
+_SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "MPO": ".jpg"}
+
+
+def convert(
+    directory: str | Path,
+    out: str | Path,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    labels: str = "",
+) -> dict[str, int]:
+    """Write all splits of a data set of any known layout as an own folder.
+
+    Args:
+        out: The new folder; it appears once all is written.
+        overwrite: Replace a folder that holds something.
+        progress: Called with (samples done, samples in all) of each split.
+        labels: How label files are read, as of `open_dataset`.
+
+    Returns:
+        Samples written, by split.
+
+    Raises:
+        UserError: The folder cannot be read, a sample breaks a rule of `check`, the
+            splits differ in classes, or `out` may not be written.
+    """
+    sets = every_split(directory, labels)
+    classes = sets[0].classes
+    with atomic_folder(out, overwrite) as folder:
+        for dataset in sets:
+            _write(dataset, folder, progress or bar(f"writing {dataset.split}"))
+        table = replace(
+            classes,
+            void_values=(VOID,),
+            values=tuple(range(len(classes))),
+            rest_is_void=False,
+            reading=LabelReading(),
+        )
+        table.write(folder / "classes.csv")
+    return {dataset.split: len(dataset) for dataset in sets}
+
+
+def _write(dataset: Dataset, folder: Path, progress: Progress) -> None:
+    palette = _palette(dataset.classes)
+
+    def write(position: int) -> None:
+        sample = dataset[position]
+        label = load_sample(dataset, position)["label"]
+        contents = sample.image_bytes()
+        suffix = _SUFFIXES[open_header(BytesIO(contents)).format]
+        name = _inside(sample.name)
+        image = folder / dataset.split / "images" / f"{name}{suffix}"
+        mask = folder / dataset.split / "labels" / f"{name}.png"
+        for path in (image, mask):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        image.write_bytes(contents)
+        picture = Image.frombytes("P", label.shape[::-1], label.tobytes())
+        picture.putpalette(palette)
+        picture.save(mask)
+
+    with ThreadPoolExecutor() as pool:
+        for done, _ in enumerate(pool.map(write, range(len(dataset))), 1):
+            progress(done, len(dataset))
+
+
+def _palette(classes: ClassTable) -> list[int]:
+    """Colours of 256 values; that of void is no class's."""
+    palette = np.zeros((256, 3), np.uint8)
+    palette[: len(classes)] = classes.colours
+    free = (*classes.void_colours, *spread_colours(256))
+    palette[VOID] = next(c for c in free if c not in classes.colours)
+    return palette.reshape(-1).tolist()
+
+
+def _inside(name: str) -> str:
+    """A name as a path below a folder."""
+    return "/".join(p for p in PurePosixPath(name).parts if p not in ("/", "..", "."))

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from pipelines import check, detect, load_sample, open_dataset, splits
+from tests.pipelines.folders import VALUES, image, label
+
+
+def fill(folder, tail="_mask"):
+    for n in range(2):
+        image(folder / f"{n}_png.rf.0a1b.jpg", seed=n)
+        label(folder / f"{n}_png.rf.0a1b{tail}.png", (VALUES + n) % 3)
+    (folder / "_classes.csv").write_text("Pixel Value, Class\n0, a\n1, b\n2, c\n")
+
+
+@pytest.mark.parametrize("tail", ["_mask", "-label", "_L"])
+def test_masks_beside_their_pictures_are_read_in_every_split(tmp_path, tail):
+    for split in ("train", "valid", "test"):
+        fill(tmp_path / split, tail)
+    assert splits(tmp_path) == ("train", "val", "test")
+    data = open_dataset(tmp_path, "val")
+    assert data.classes.names == ("a", "b", "c") and check(data) == []
+    assert [sample.name for sample in data] == ["0_png.rf.0a1b", "1_png.rf.0a1b"]
+    np.testing.assert_array_equal(load_sample(data, 1)["label"], (VALUES + 1) % 3)
+
+
+def test_a_folder_without_splits_is_train_and_lonely_pictures_are_found(tmp_path):
+    fill(tmp_path)
+    image(tmp_path / "lonely.jpg")
+    assert splits(tmp_path) == ("train",)
+    (finding,) = open_dataset(tmp_path, "train").findings
+    assert finding.source == tmp_path / "lonely.jpg"
+
+
+def test_pictures_alone_are_no_such_folder(tmp_path):
+    image(tmp_path / "train/a.jpg")
+    image(tmp_path / "train/gas_mask.png")
+    assert detect(tmp_path).reader is None
