@@ -7,6 +7,7 @@ does not.
 import importlib
 
 from hyperseg_tf.base.errors import UserError
+from recipes.prune import Prune
 from recipes.recipe import Recipe
 from recipes.settings import replace_from_strings
 
@@ -17,9 +18,11 @@ _MODULE = {
     "camvid12_hyperseg_s": "camvid",
     "camvid12_hyperseg_l": "camvid",
     "cityscapes_hyperseg_m": "cityscapes",
+    "cityscapes_hyperseg_s": "cityscapes",
+    "voc_hyperseg_l": "voc",
 }
 
-__all__ = ["Recipe", "get", "names", "replace_from_strings"]
+__all__ = ["Prune", "Recipe", "get", "names", "replace_from_strings"]
 
 
 def names() -> list[str]:

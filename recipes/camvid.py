@@ -40,7 +40,9 @@ def camvid12_hyperseg_s() -> Recipe:
 
     hyperseg-tf train camvid12_hyperseg_s --data DIR --out runs/camvid12_hyperseg_s
 
-    The paper says batch 16; the released run, and this one, has 2.
+    Paper: 38.0 FPS (GTX 1080 Ti, batch 1), 9.9 M parameters. Trained on train and val
+    with rate 1e-3, power 2.0, 240,000 samples and batch 16; the released run, and this
+    one, has batch 2.
     """
     return Recipe(
         preset="hyperseg_s_camvid",
@@ -59,6 +61,7 @@ def camvid12_hyperseg_s() -> Recipe:
         power=2.0,
         weights="imagenet-or-random",
         void_is_class=True,
+        replacement=True,
         train_splits=("train", "val"),
         evaluate_split="test",
     )
@@ -68,6 +71,9 @@ def camvid12_hyperseg_l() -> Recipe:
     """HyperSeg-L on CamVid at 768x1024, 12 classes; published 79.1 % mIoU on test.
 
     hyperseg-tf train camvid12_hyperseg_l --data DIR --out runs/camvid12_hyperseg_l
+
+    Paper: 16.6 FPS (GTX 1080 Ti, batch 1), 10.2 M parameters. Trained as HyperSeg-S
+    with batch 16, scaled by 0.5..2.0; the released run, and this one, by 0.75..2.0.
     """
     return replace(
         camvid12_hyperseg_s(),

@@ -4,21 +4,16 @@ A field added here is written to run.json of every run and compared when a run i
 resumed; give it a default, so that older runs can still be told apart.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, get_args
 
 from hyperseg_tf.base.constants import SPLITS
+from recipes.prune import Prune
+from recipes.rules import check, one_of
 
 Decay = Literal["step", "epoch"]
 Loss = Literal["bootstrapped", "cross_entropy"]
 
-
-def _one_of(names: tuple[str, ...]) -> tuple[str, Callable[[Any], bool]]:
-    return f"be one of {', '.join(names)}", lambda value: value in names
-
-
-# Fields, what they must, and whether a value does; NaN never does.
 _RULES = (
     (
         "epochs batch_size evaluate_batch_size loss_k",
@@ -37,9 +32,10 @@ _RULES = (
         "be in 0..1, without 1",
         lambda momentum: momentum is None or 0 <= momentum < 1,
     ),
-    ("decay", *_one_of(get_args(Decay))),
-    ("loss", *_one_of(get_args(Loss))),
-    ("evaluate_split", *_one_of(SPLITS)),
+    ("split_val", "be in 0..1, without 1", lambda share: 0 <= share < 1),
+    one_of("decay", get_args(Decay)),
+    one_of("loss", get_args(Loss)),
+    one_of("evaluate_split", SPLITS),
     (
         "train_splits",
         f"be some of {', '.join(SPLITS)}",
@@ -83,9 +79,18 @@ class Recipe:
         evaluate_split: Split of the data that picks the best epoch.
         evaluate_batch_size: Samples per validation step; 1 where sizes differ.
         void_is_class: Void pixels of the data are one more class, the last, named
-            "void", as in the published CamVid models; else they are ignored.
+            "void", as in the published CamVid models; else they are ignored. Of data
+            that know two kinds of void, those that they call so.
         cache: Keep decoded training samples in memory.
+        replacement: Draw every training sample from all, as the released code does,
+            instead of each once per pass.
         overlays: Validation samples drawn after each epoch.
+        prune: What becomes zero of the kernels; nothing unless its sparsity is set.
+        split_val: Share of train that is held back and validates in place of
+            `evaluate_split`, for data without it; always the same samples. 0 holds
+            none back.
+        read_labels: How label files are read where they do not say what the class file
+            says, such as "0=0,255=1"; the rules of `pipelines.LabelReading`.
     """
 
     preset: str
@@ -112,18 +117,30 @@ class Recipe:
     void_is_class: bool = False
     cache: bool = False
     overlays: int = 4
+    replacement: bool = False
+    prune: Prune = Prune()
+    split_val: float = 0.0
+    read_labels: str = ""
 
     def __post_init__(self) -> None:
-        for names, rule, holds in _RULES:
-            for name in names.split():
-                value = getattr(self, name)
-                if not holds(value):
-                    raise ValueError(f"{name} must {rule}: got {value!r}.")
+        check(self, _RULES)
+        if self.read_labels:
+            # A list of recipes needs no TensorFlow, which comes with pipelines.
+            from pipelines.label_reading import LabelReading
+
+            LabelReading.parse(self.read_labels)
         if self.samples_per_epoch < self.batch_size:
             raise ValueError(
                 "an epoch must hold one batch: got "
                 f"samples_per_epoch={self.samples_per_epoch} and "
                 f"batch_size={self.batch_size}; raise one or lower the other."
+            )
+
+        if self.split_val and self.evaluate_split in self.train_splits:
+            raise ValueError(
+                "what is held back of train is not trained on: got "
+                f"split_val={self.split_val} and train_splits={self.train_splits} "
+                f"with evaluate_split={self.evaluate_split!r}; set one of them."
             )
 
     @property
@@ -140,6 +157,8 @@ def _as_data(value: Any) -> Any:
     if is_dataclass(value):
         own = {f.name: _as_data(getattr(value, f.name)) for f in fields(value)}
         return {"type": type(value).__name__, **own}
+    if hasattr(value, "get_config"):  # a layer of Keras
+        return {"type": type(value).__name__, **value.get_config()}
     if isinstance(value, tuple | list):
         return [_as_data(item) for item in value]
     return value

@@ -1,4 +1,4 @@
-"""Fields of a recipe, and of its transforms, set by `name=value` text.
+"""Fields of a recipe, and of its parts, set by `name=value` text.
 
 All settings are read before any is applied: two may be possible only together, a
 larger batch and a longer epoch.
@@ -25,7 +25,8 @@ def replace_from_strings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     Numbers, yes/no, words and comma-separated tuples of these can be set; "none" is
     None where the field allows it. A field of a transform has the transform's class,
     or its position from 0, in its name: `train.RandomCrop.height=512` or
-    `train.1.height=512`.
+    `train.1.height=512`; a field of a part that is no list has the part's name alone:
+    `prune.sparsity=0.75`.
 
     Raises:
         UserError: A string is not `name=value`, names nothing that can be set, or
@@ -33,6 +34,7 @@ def replace_from_strings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     """
     changes: dict[str, Any] = {}
     inside: dict[tuple[str, int], dict[str, Any]] = {}
+    parts: dict[str, dict[str, Any]] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
@@ -49,10 +51,16 @@ def replace_from_strings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
             now = getattr(transform, inner)
             value = _parse(text, hint, f"{owner}'s {inner}", now)
             inside.setdefault((field, i), {})[inner] = value
+        elif is_dataclass(hint):
+            part = getattr(recipe, field)
+            inner = _field_of_part(part, field, path, setting)
+            hint = _hint(part, field, inner, setting)
+            value = _parse(text, hint, f"{field}.{inner}", getattr(part, inner))
+            parts.setdefault(field, {})[inner] = value
         elif path:
             raise UserError(
-                f"only transforms have fields of their own: got {setting!r}; set "
-                f"{field} as a whole, {field}=VALUE."
+                f"{field} has no fields of its own: got {setting!r}; set it as a "
+                f"whole, {field}=VALUE."
             )
         else:
             changes[field] = _parse(text, hint, field, getattr(recipe, field))
@@ -60,6 +68,8 @@ def replace_from_strings(recipe: Recipe, settings: Iterable[str]) -> Recipe:
         transforms = list(changes.get(field, getattr(recipe, field)))
         transforms[i] = _replace(transforms[i], values)
         changes[field] = tuple(transforms)
+    for field, values in parts.items():
+        changes[field] = _replace(getattr(recipe, field), values)
     return _replace(recipe, changes)
 
 
@@ -116,6 +126,17 @@ def _find(
             f"{setting!r}; write {names}."
         )
     return found[0], inner
+
+
+def _field_of_part(part: Any, field: str, path: list[str], setting: str) -> str:
+    """The name of the field of a part that is meant."""
+    if len(path) != 1:
+        names = ", ".join(inner.name for inner in fields(part))
+        raise UserError(
+            f"{field} is set field by field: got {setting!r}; write "
+            f"{field}.NAME=VALUE, NAME one of {names}."
+        )
+    return path[0]
 
 
 def _nearest(name: str, names: list[str]) -> str:

@@ -1,10 +1,16 @@
 import json
+import re
 from dataclasses import FrozenInstanceError, replace
 
+import keras
 import pytest
+import tensorflow as tf
 
 import recipes
+from hyperseg_tf import presets, protocols
 from hyperseg_tf.base.errors import UserError
+from pipelines import KerasLayer
+from pipelines.transforms import compose
 from tests.recipes.small import small
 
 
@@ -35,6 +41,15 @@ def test_recipe_as_data_survives_json():
     assert json.loads(json.dumps(data)) == data
 
 
+def test_a_layer_of_keras_in_a_recipe_survives_json():
+    layer = keras.layers.RandomShear(0.1, fill_mode="constant")
+    data = small(train=(KerasLayer(layer),)).as_data()
+    (written,) = json.loads(json.dumps(data))["train"]
+    assert written["type"] == "KerasLayer"
+    assert written["layer"]["type"] == "RandomShear"
+    assert written["layer"]["fill_mode"] == "constant"
+
+
 def test_recipes_cannot_be_changed_in_place():
     with pytest.raises(FrozenInstanceError):
         small().epochs = 3
@@ -59,13 +74,46 @@ def test_every_recipe_is_complete_and_can_be_written(name):
 
 
 @pytest.mark.parametrize(
-    "name, steps", [("camvid12_hyperseg_s", 120_000), ("camvid12_hyperseg_l", 15_000)]
+    "name, steps, rate, power, said",
+    [
+        ("camvid12_hyperseg_s", 120_000, 1e-3, 2.0, "78.4 % 38.0 FPS 9.9 M"),
+        ("camvid12_hyperseg_l", 15_000, 1e-3, 2.0, "79.1 % 16.6 FPS 10.2 M"),
+        ("cityscapes_hyperseg_m", 90_000, 1e-3, 0.9, "76.2 % 75.8 % 36.9 FPS 10.1 M"),
+        ("cityscapes_hyperseg_s", 90_000, 1e-3, 0.9, "78.2 % 78.1 % 16.1 FPS 10.2 M"),
+        ("voc_hyperseg_l", 100_000, 1e-4, 3.0, "80.6 % 26.8 FPS 39.6 M"),
+    ],
 )
-def test_published_runs_have_the_published_length(name, steps):
+def test_published_runs_have_the_published_numbers(name, steps, rate, power, said):
     recipe = recipes.get(name)
     assert recipe.steps_per_epoch * recipe.epochs == steps
-    assert (recipe.learning_rate, recipe.power) == (1e-3, 2.0)
+    assert (recipe.learning_rate, recipe.power) == (rate, power)
+    assert recipe.replacement
+    header = " ".join(_docstring(name).split())
+    assert all(number in header for number in re.findall(r"[\d.]+ \S+", said))
     assert replace(recipe, epochs=1).epochs == 1
+
+
+@pytest.mark.parametrize(
+    "name, order",
+    [
+        ("voc_hyperseg_l", "RandomFlip ColourJitter RandomScale RandomRotate PadTo"),
+        ("cityscapes_hyperseg_s", "RandomScale RandomCrop RandomFlip ColourJitter"),
+    ],
+)
+def test_published_transforms_come_in_the_published_order(name, order):
+    recipe = recipes.get(name)
+    assert [type(t).__name__ for t in recipe.train] == [*order.split(), "Normalise"]
+    presets.get(recipe.preset)
+    protocols.get(recipe.protocol)
+    # Every picture of the data, scaled or not, ends in one size.
+    size = {"voc_hyperseg_l": (500, 333)}.get(name, (1024, 2048))
+    sample = {
+        "image": tf.zeros((*size, 3), tf.uint8),
+        "label": tf.zeros(size, tf.uint8),
+    }
+    found = compose(recipe.train)(sample, tf.constant([1, 2], tf.int64))
+    wanted = (512, 512) if name == "voc_hyperseg_l" else (768, 768)
+    assert found["image"].shape == (*wanted, 3)
 
 
 def _docstring(name):

@@ -6,6 +6,7 @@ import pytest
 import recipes
 from hyperseg_tf.base.errors import UserError
 from pipelines import RandomCrop, RandomScale
+from recipes.prune import Prune
 from recipes.settings import replace_from_strings
 from tests.recipes.small import Blur, small
 
@@ -43,6 +44,32 @@ def test_strings_become_values_of_the_field_types():
     assert replace_from_strings(small(), ["weights=x.keras"]).weights == "x.keras"
     assert replace_from_strings(small(), ["norm_momentum=0.9"]).norm_momentum == 0.9
     assert replace_from_strings(small(), ["train_splits=val"]).train_splits == ("val",)
+
+
+def test_a_field_of_a_part_is_set_by_the_parts_name():
+    changed = replace_from_strings(
+        small(), ["prune.sparsity=0.75", "prune.every=5", "prune.schedule=constant"]
+    )
+    want = Prune(sparsity=0.75, every=5, schedule="constant")
+    assert changed == small(prune=want)
+
+
+@pytest.mark.parametrize(
+    "setting, rule",
+    [
+        ("prune=0.75", "prune is set field by field.*write prune.NAME=VALUE.*sparsity"),
+        ("prune.a.b=1", "prune is set field by field"),
+        ("prune.sparsty=0.5", "prune has no field 'sparsty'.*did you mean sparsity"),
+        ("prune.sparsity=1", "prune.sparsity must be in 0..1, without 1: got 1.0"),
+        ("prune.sparsity=nan", "prune.sparsity is a number: got 'nan'"),
+        ("prune.every=0", "prune.every must be at least 1"),
+        ("prune.begin=0.5", "prune.begin must be below prune.end: got 0.5 and 0.5"),
+        ("prune.schedule=cubic", "one of polynomial, constant: got 'cubic'"),
+    ],
+)
+def test_a_part_that_is_set_wrongly_is_named(setting, rule):
+    with pytest.raises(UserError, match=rule):
+        replace_from_strings(small(), [setting])
 
 
 @pytest.mark.parametrize("text, value", [("yes", True), ("True", True), ("0", False)])
@@ -118,7 +145,7 @@ def test_class_that_occurs_twice_is_named_by_position():
         ("norm_momentum=x", "norm_momentum is a number or none: got 'x'"),
         ("betas=0.9", "betas is 2 values with commas between, each a number"),
         ("betas=0.9,0.9,0.9", "betas is 2 values"),
-        ("betas.0=0.9", "only transforms.*'betas.0=0.9'.*betas=VALUE"),
+        ("betas.0=0.9", "betas has no fields.*'betas.0=0.9'.*betas=VALUE"),
         ("cache=maybe", "cache is yes or no"),
         ("decay=never", "decay is one of step, epoch"),
         ("train_splits=train,vall", "train_splits must be some of train, val, test"),
