@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,17 @@ import numpy as np
 from hyperseg_tf import protocols, visualise
 from hyperseg_tf.base.atomic import atomic_file
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.limit import Limit
 from hyperseg_tf.base.progress import Progress, bar
 from hyperseg_tf.base.versions import versions
 from hyperseg_tf.evaluation import metrics
+from hyperseg_tf.evaluation.label_ids import saving
+from hyperseg_tf.inference.finite import NotFinite
+from hyperseg_tf.inference.memory import out_of_memory
+from hyperseg_tf.inference.pictures import MAX_PIXELS, limit_for
 from hyperseg_tf.inference.segmenter import Segmenter, class_names, open_model
 from hyperseg_tf.protocols import Protocol
-from pipelines import Dataset, load_sample, open_dataset
+from pipelines import Dataset, load_sample, open_dataset, read_by, with_void_as_class
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +42,8 @@ class Evaluation:
         absent: "skip" leaves classes in neither label nor prediction out of the
             mean, "zero" counts them as 0.
         input_size: (height, width) that the network saw; None for the images' own.
+        one_void: All void of the data counted as the protocol's class, as they do not
+            tell it from what the protocol ignores.
     """
 
     protocol: str
@@ -49,6 +56,7 @@ class Evaluation:
     matrix: np.ndarray
     absent: str = "skip"
     input_size: tuple[int, int] | None = None
+    one_void: bool = False
     versions: dict[str, str] = field(default_factory=versions)
 
     @property
@@ -89,6 +97,13 @@ class Evaluation:
             lines.append(f"{self.names[i]:<{width}}  {score:>6}  {share:>8.3f}")
         lines.append(f"{'mIoU':<{width}}  {100 * self.miou:>6.2f}")
         lines.append(f"{'pixel accuracy':<{width}}  {100 * self.pixel_accuracy:>6.2f}")
+        if self.one_void:
+            lines.append(
+                "the data know one kind of void, and all of it counted: not comparable "
+                f"with published {self.protocol}"
+            )
+        if not labelled.sum():
+            return f"{lines[0]}: no labelled pixel, so no score"
         if self.left_out:
             what = "counted as 0" if self.absent == "zero" else "left out of the mean"
             lines.append(
@@ -106,6 +121,7 @@ class Evaluation:
             "images": self.images,
             "input_size": self.input_size and list(self.input_size),
             "absent": self.absent,
+            "one_void": self.one_void,
             "miou": _number(self.miou),
             "pixel_accuracy": _number(self.pixel_accuracy),
             "iou": {self.names[i]: _number(self.iou[i]) for i in self.counted},
@@ -137,9 +153,16 @@ def evaluate(
     batch_size: int = 1,
     absent: str = "skip",
     image_size: tuple[int, int] | None = None,
+    max_pixels: int = MAX_PIXELS,
     progress: Progress | None = None,
+    class_maps: Callable[[np.ndarray], np.ndarray] | None = None,
+    label_ids: str | Path | None = None,
+    labels: str = "",
 ) -> Evaluation:
     """Score a model; predictions are compared at the label's own size.
+
+    One sample that cannot be scored ends the evaluation: without it the score would be
+    that of other data. `hyperseg-tf data check` lists all such files at once.
 
     Args:
         model: A model, or its `.keras` file.
@@ -150,11 +173,18 @@ def evaluate(
         absent: "skip" leaves classes in neither label nor prediction out of the
             mean, "zero" counts them as 0, as the released script does.
         image_size: (height, width) that the network sees; None for the protocol's.
+        max_pixels: Largest image for the network, its padding included.
         progress: Called with (images done, images in all).
+        class_maps: What answers in place of the model, uint8 (B, H, W, 3) to uint8
+            (B, H, W): an export of it. None for the model itself.
+        label_ids: New folder for the predictions as PNGs of the values that the data's
+            label files have, as benchmarks' servers take them; None writes none.
+        labels: How label files of a folder are read, as of `open_dataset`.
 
     Raises:
         UserError: The model or data cannot be read, the model was trained for other
-            classes, or the data do not fit the protocol.
+            classes, the data do not fit the protocol, an image is too large for the
+            network or the memory, or logits are not finite; the last name the image.
         ValueError: An argument is out of range.
     """
     metrics.check_absent(absent)
@@ -162,7 +192,9 @@ def evaluate(
         raise ValueError(f"batch_size must be at least 1: got {batch_size}.")
     if isinstance(protocol, str):
         protocol = protocols.get(protocol)
-    data = _open_data(data, split)
+    data = _open_data(data, split, labels)
+    if protocol.void_class is not None:
+        data = with_void_as_class(data)
     source = str(model) if isinstance(model, str | Path) else model.name
     model = open_model(model)
     where = f"{data.name} ({data.split})"
@@ -171,14 +203,23 @@ def evaluate(
     if image_size is None and protocol.input_size == "preset":
         image_size = getattr(getattr(model, "preset", None), "image_size", None)
 
-    segmenter = Segmenter(model, image_size)
+    class_maps = class_maps or Segmenter(model, image_size).class_maps
     matrix = metrics.ConfusionMatrix(len(names))
     progress = progress or bar("evaluating")
     done = 0
-    for images, labels in _batches(data, protocol, batch_size):
-        matrix.update_state(labels, segmenter.class_maps(images))
-        done += len(images)
-        progress(done, len(data))
+    limit = limit_for(model, image_size, max_pixels)
+    with saving(label_ids, data, len(names)) as save:
+        for images, labels in _batches(data, protocol, batch_size, limit):
+            try:
+                maps = _answered(class_maps, images)
+            except NotFinite as error:
+                source = data[done + error.index].image_source
+                raise UserError(f"{source}: {error}") from error
+            matrix.update_state(labels, maps)
+            for position, class_map in enumerate(maps, done):
+                save(position, class_map)
+            done += len(images)
+            progress(done, len(data))
     return Evaluation(
         protocol=protocol.name,
         model=source,
@@ -190,18 +231,33 @@ def evaluate(
         matrix=matrix.counts(),
         absent=absent,
         input_size=image_size and tuple(image_size),
+        one_void=protocol.void_class is not None
+        and not protocol.has_void(data.classes.names),
     )
 
 
-def _open_data(data, split: str | None) -> Dataset:
+def _answered(class_maps: Callable, images: np.ndarray) -> np.ndarray:
+    try:
+        return class_maps(images)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        count, height, width = images.shape[:3]
+        raise UserError(
+            f"memory must suffice for {count} images of {height}x{width}: it does not; "
+            "lower the batch size or give the network a smaller size (--size)."
+        ) from error
+
+
+def _open_data(data, split: str | None, labels: str) -> Dataset:
     if not isinstance(data, str | Path):
         if split is not None and split != data.split:
             raise ValueError(
                 f"an open dataset has its split, {data.split}: got {split=}; open "
                 "the other one."
             )
-        return data
-    return open_dataset(data, split or "val")
+        return read_by(data, labels) if labels else data
+    return open_dataset(data, split or "val", labels=labels)
 
 
 def _model_classes(
@@ -232,15 +288,23 @@ def _model_classes(
 
 
 def _batches(
-    data: Dataset, protocol: Protocol, batch_size: int
+    data: Dataset, protocol: Protocol, batch_size: int, limit: Limit
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Consecutive samples of one size, together."""
+    """Consecutive samples of one size, together, none larger than `limit`."""
     images: list[np.ndarray] = []
     labels: list[np.ndarray] = []
+    has_void = protocol.has_void(data.classes.names)
     for i in range(len(data)):
+        size = data[i].size()
+        if size is not None and not limit.holds(*size):
+            raise UserError(
+                f"{data[i].image_source}: an image for the network may have {limit}: "
+                f"got {size[1]}x{size[0]}; give the size for the network (--size HxW)."
+            )
         sample = load_sample(data, i)
         image = sample["image"]
-        label = protocol.label(sample["label"], str(data[i].label_source))
+        source = str(data[i].label_source)
+        label = protocol.label(sample["label"], source, has_void)
         if images and (len(images) == batch_size or image.shape != images[0].shape):
             yield np.stack(images), np.stack(labels)
             images, labels = [], []

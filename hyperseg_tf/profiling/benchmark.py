@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -12,11 +11,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from hyperseg_tf import presets
 from hyperseg_tf.base.atomic import atomic_file
-from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.machine import processor, usable_cores
 from hyperseg_tf.base.versions import versions
-from hyperseg_tf.network.model import HyperSeg, load
+from hyperseg_tf.network.named import open_named
 from hyperseg_tf.profiling.freeze import freeze
 
 
@@ -102,7 +100,7 @@ def run(
     if threads is not None:
         _limit_threads(threads)
     name = str(model) if isinstance(model, str | Path) else model.name
-    model = _model(model)
+    model = open_named(model)
     if size is None:
         size = model.preset.image_size
     images = np.random.default_rng(0).normal(size=(batch_size, *size, 3))
@@ -148,19 +146,6 @@ def frozen(model: keras.Model, images: np.ndarray) -> Callable[[], np.ndarray]:
     return lambda: step()[0].numpy()
 
 
-def _model(model: keras.Model | str | Path) -> keras.Model:
-    if not isinstance(model, str | Path):
-        return model
-    if str(model) in presets.PRESETS:
-        return HyperSeg.from_preset(str(model))
-    if not Path(model).exists():
-        raise UserError(
-            f"a benchmark takes a .keras file or a preset: {model} is neither; "
-            f"presets are {', '.join(presets.PRESETS)}."
-        )
-    return load(model)
-
-
 def _limit_threads(threads: int) -> None:
     if threads < 1:
         raise ValueError(f"threads must be at least 1: got {threads}.")
@@ -184,15 +169,4 @@ def _device() -> str:
         if gpus:
             details = tf.config.experimental.get_device_details(gpus[0])
             return details.get("device_name", "GPU")
-    return f"{_processor()}, {len(os.sched_getaffinity(0))} CPUs"
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    return f"{processor()}, {usable_cores()} CPUs"

@@ -4,12 +4,14 @@ Order matters: `Validation` and `Measure` complete the logs that the others read
 `SaveLatest` comes last, since its file declares the epoch done.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from hyperseg_tf.training import logs, scores, state
 from hyperseg_tf.training.model import loss, schedule, twin_of
+from hyperseg_tf.training.pruning import Pruning, first_epoch
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.task import Task
 
@@ -21,12 +23,16 @@ def callbacks(
     facts: dict[str, Any],
     position: state.Position,
     bar: bool,
+    pruning: Pruning | None = None,
+    waited: Callable[[], float] | None = None,
 ) -> list[keras.callbacks.Callback]:
-    """Return all but the one that stops a run on Ctrl-C.
+    """Return all but the one that stops a run on a signal.
 
     Args:
         facts: Of run.json; the best epoch is noted in them.
         bar: Whether a bar shows the steps of an epoch.
+        pruning: What is to happen right after each step.
+        waited: Seconds waited for batches so far; None where nobody counts them.
     """
     recipe = task.recipe
     twin = twin_of(model)
@@ -40,16 +46,18 @@ def callbacks(
     )
     listed = [
         position,
+        pruning,
         logs.Announce(),
         state.DropoutSeeds(recipe.seed, position),
         state.FiniteLoss(position, folder),
         validation,
-        logs.Measure(position, schedule(recipe), recipe.batch_size),
+        logs.Measure(position, schedule(recipe), recipe.batch_size, waited),
         logs.EpochBar(position, recipe.epochs) if bar else None,
         logs.EpochLine(recipe.epochs),
-        scores.SaveBest(folder, facts, twin),
+        scores.SaveBest(folder, facts, twin, first_epoch(recipe)),
+        scores.SaveSparsity(folder, facts, twin) if pruning else None,
         log,
-        logs.Curve(log, folder),
+        logs.Curve(log, folder, facts),
         overlays if samples else None,
         logs.TensorBoardLog(folder, overlays if samples else None),
         state.SaveLatest(folder),

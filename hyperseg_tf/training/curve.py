@@ -1,19 +1,25 @@
 """The picture that tells whether a run is still learning."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hyperseg_tf.base.atomic import atomic_file
 
 
-def draw_curve(rows: Sequence[dict[str, float]], path: Path) -> None:
+def draw_curve(
+    rows: Sequence[dict[str, float]],
+    path: Path,
+    best: Mapping[str, Any] | None = None,
+) -> None:
     """Draw losses and mIoU over the epochs as a PNG, written atomically.
 
     Args:
         rows: As in log.csv: epoch, loss, val_loss, val_miou; values that are
             not finite leave a gap.
         path: Of the PNG.
+        best: Epoch and val_miou of the model that is kept, if there is one yet.
     """
     # The object interface needs no display and leaves pyplot's state alone.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -35,8 +41,9 @@ def draw_curve(rows: Sequence[dict[str, float]], path: Path) -> None:
         axes.set_title(title)
         axes.grid(alpha=0.3)
         axes.legend()
-    best = max(rows, key=lambda row: row["val_miou"])
-    figure.axes[1].set_title(f"mIoU, best {best['val_miou']:.4f} at {best['epoch']}")
+    if best is not None:
+        title = f"mIoU, best {best['val_miou']:.4f} at {best['epoch']}"
+        figure.axes[1].set_title(title)
     figure.axes[1].set_ylim(0, 1)
     with atomic_file(path) as temporary:
         figure.savefig(temporary, dpi=110)

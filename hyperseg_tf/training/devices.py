@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
+import keras
 import tensorflow as tf
 
 from hyperseg_tf.base.errors import UserError
@@ -36,3 +37,13 @@ def scope(devices: int | Sequence[str] | None) -> AbstractContextManager:
     on_cpu = any("cpu" in name.lower() for name in names)
     reduction = tf.distribute.ReductionToOneDevice() if on_cpu else None
     return tf.distribute.MirroredStrategy(names, cross_device_ops=reduction).scope()
+
+
+def several(model: keras.Model) -> bool:
+    """Whether the variables of a model live on more than one device."""
+    return getattr(model.distribute_strategy, "num_replicas_in_sync", 1) > 1
+
+
+def on_gpu() -> bool:
+    """Whether TensorFlow computes on a GPU here."""
+    return bool(tf.config.list_logical_devices("GPU"))

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -42,13 +42,23 @@ class Measure(keras.callbacks.Callback):
     """Add rate and speed to an epoch's logs.
 
     Adds `lr` (of the last step), `images_per_s` (training alone, without the first
-    step, which traces) and `seconds` (all of the epoch, validation included).
+    step, which traces), `waited` (share of that time in which the next batch was not
+    ready, 0..1) and `seconds` (all of the epoch, validation included).
+
+    Args:
+        waited: Seconds waited for batches so far; None where nobody counts them, and
+            the logs have no `waited`.
     """
 
     def __init__(
-        self, position: Position, schedule: Callable[[int], Any], batch_size: int
+        self,
+        position: Position,
+        schedule: Callable[[int], Any],
+        batch_size: int,
+        waited: Callable[[], float] | None = None,
     ):
         super().__init__()
+        self.waited = waited
         self.position = position
         self.schedule = schedule
         self.batch_size = batch_size
@@ -57,6 +67,7 @@ class Measure(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch_start = self.train_start = self.train_end = time.perf_counter()
         self.num_steps = 0
+        self.waited_before = self._waited()
 
     def on_train_batch_end(self, batch, logs=None):
         self.train_end = time.perf_counter()
@@ -64,6 +75,7 @@ class Measure(keras.callbacks.Callback):
             self.num_steps += 1
         else:
             self.train_start = self.train_end
+            self.waited_before = self._waited()
             self.traced = True
 
     def on_epoch_end(self, epoch, logs=None):
@@ -71,7 +83,13 @@ class Measure(keras.callbacks.Callback):
         images = self.num_steps * self.batch_size
         logs["lr"] = float(ops.convert_to_numpy(self.schedule(self.position.step - 1)))
         logs["images_per_s"] = images / seconds if seconds > 0 else math.nan
+        if self.waited:
+            waited = self._waited() - self.waited_before
+            logs["waited"] = waited / seconds if seconds > 0 else math.nan
         logs["seconds"] = time.perf_counter() - self.epoch_start
+
+    def _waited(self) -> float:
+        return self.waited() if self.waited else 0.0
 
 
 class EpochBar(keras.callbacks.Callback):
@@ -116,10 +134,15 @@ class EpochLine(keras.callbacks.Callback):
         self.num_epochs = num_epochs
 
     def on_epoch_end(self, epoch, logs=None):
+        sparsity = f"sparsity {logs['sparsity']:.3f}  " if "sparsity" in logs else ""
+        waited = logs.get("waited", math.nan)
+        waited = "" if math.isnan(waited) else f"{waited:.0%} waiting for data  "
         say(
             f"epoch {epoch + 1}/{self.num_epochs}  loss {logs['loss']:.4f}  "
             f"val_loss {logs['val_loss']:.4f}  val_miou {logs['val_miou']:.4f}  "
+            f"{sparsity}"
             f"lr {logs['lr']:.2e}  {logs['images_per_s']:.1f} images/s  "
+            f"{waited}"
             f"{logs['seconds']:.0f} s"
         )
 
@@ -141,15 +164,16 @@ class CsvLog(keras.callbacks.Callback):
 
 
 class Curve(keras.callbacks.Callback):
-    """Draw curve.png from the rows of the log."""
+    """Draw curve.png from the rows of the log; `facts` has the best epoch."""
 
-    def __init__(self, log: CsvLog, folder: RunFolder):
+    def __init__(self, log: CsvLog, folder: RunFolder, facts: Mapping[str, Any]):
         super().__init__()
         self.log = log
         self.folder = folder
+        self.facts = facts
 
     def on_epoch_end(self, epoch, logs=None):
-        draw_curve(self.log.rows, self.folder.curve)
+        draw_curve(self.log.rows, self.folder.curve, self.facts["best"])
 
 
 class Overlays(keras.callbacks.Callback):
@@ -206,6 +230,16 @@ class TensorBoardLog(keras.callbacks.Callback):
         self.writer = None
 
     def on_epoch_end(self, epoch, logs=None):
+        try:
+            self._write(epoch, logs)
+        except tf.errors.OpError as error:
+            raise OSError(
+                None,
+                f"TensorBoard's logs: {error.message}",
+                str(self.folder.tensorboard),
+            ) from error
+
+    def _write(self, epoch, logs):
         if self.writer is None:
             self.writer = tf.summary.create_file_writer(str(self.folder.tensorboard))
         with self.writer.as_default(step=epoch + 1):

@@ -5,13 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from keras import ops
 
 from hyperseg_tf import presets
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.pixels import normalise
 from hyperseg_tf.base.progress import say
 from hyperseg_tf.convert.metadata import after_training
+from hyperseg_tf.convert.sources import file_of, load_fitting
 from hyperseg_tf.network.model import HyperSeg
+from hyperseg_tf.network.model_file import read_preset
 from hyperseg_tf.training.losses import BootstrappedCrossEntropy
 from hyperseg_tf.training.schedules import PolyDecay
 from hyperseg_tf.training.task import Task
@@ -24,6 +28,8 @@ Build = Callable[[str, int, str | None], keras.Model]
 def build_hyperseg(preset: str, num_classes: int, weights: str | None) -> keras.Model:
     """Build what a preset describes.
 
+    Weights of a model for another number of classes are taken as far as they fit.
+
     Raises:
         UserError: There is none of that name, or the weights cannot be had.
     """
@@ -31,6 +37,15 @@ def build_hyperseg(preset: str, num_classes: int, weights: str | None) -> keras.
         presets.get(preset)
     except ValueError as error:
         raise UserError(str(error)) from None
+    path = None if weights is None else file_of(weights)
+    if path is not None and path.suffix == ".keras" and path.is_file():
+        padding = read_preset(path).backbone_padding
+        if read_preset(path).num_classes != num_classes:
+            model = HyperSeg.from_preset(
+                preset, num_classes=num_classes, weights=None, backbone_padding=padding
+            )
+            say(load_fitting(model, path))
+            return model
     return HyperSeg.from_preset(preset, num_classes=num_classes, weights=weights)
 
 
@@ -70,6 +85,20 @@ def compile_model(model: keras.Model, recipe: Recipe) -> None:
     # layers that gain from it compile themselves.
     model.compile(optimizer, loss(recipe), jit_compile=False)
     optimizer.build(model.trainable_variables)
+
+
+def take_bytes(model: keras.Model) -> None:
+    """Let a step normalise images that come as bytes, where the step runs.
+
+    A quarter of the bytes goes to the device; what the network sees is the same.
+    """
+    step = model.train_step
+
+    def train_step(data):
+        images, *rest = data
+        return step((normalise(ops.cast(images, "float32")), *rest))
+
+    model.train_step = train_step
 
 
 def loss(recipe: Recipe) -> keras.losses.Loss:

@@ -10,7 +10,6 @@ import json
 import math
 import os
 import shutil
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from filelock import FileLock, Timeout
 
 from hyperseg_tf.base.atomic import atomic_file
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.compression.sparsity import Sparsity
+from hyperseg_tf.network.model_file import BEST, check_complete
 
 Row = dict[str, float]
 
@@ -38,12 +39,16 @@ class RunFolder:
     @property
     def best(self) -> Path:
         """The model of the best epoch, without optimizer."""
-        return self.path / "model.keras"
+        return self.path / BEST
 
     @property
     def latest(self) -> Path:
         """The model at the last saved step, with optimizer."""
         return self.path / "latest.keras"
+
+    def kept(self) -> str:
+        """What is left of a run that ends now, for messages."""
+        return f"{self.latest} is kept" if self.latest.exists() else "nothing was saved"
 
     @property
     def facts(self) -> Path:
@@ -59,6 +64,16 @@ class RunFolder:
     def curve(self) -> Path:
         """Loss and mIoU over the epochs."""
         return self.path / "curve.png"
+
+    @property
+    def sparsity(self) -> Path:
+        """Zeros of the best model, layer by layer, of a run that prunes."""
+        return self.path / "sparsity.json"
+
+    @property
+    def sparsity_table(self) -> Path:
+        """The same for people."""
+        return self.path / "sparsity.txt"
 
     @property
     def overlays(self) -> Path:
@@ -134,7 +149,12 @@ class RunFolder:
             )
         if not self.latest.exists():
             return None
-        check_model_file(self.latest)
+        try:
+            check_complete(self.latest)
+        except UserError as error:
+            raise UserError(
+                f"{str(error).rstrip('.')}; or start the run again with --fresh."
+            ) from None
         return old
 
     def read_facts(self) -> dict[str, Any] | None:
@@ -144,10 +164,14 @@ class RunFolder:
             UserError: It cannot be read.
         """
         try:
-            return json.loads(self.facts.read_text())
+            facts = json.loads(self.facts.read_text())
+            parts = [facts.get(part, {}) for part in ("recipe", "data")]
+            if not all(isinstance(part, dict) for part in parts):
+                raise ValueError("its recipe and data are no objects")
+            return facts
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
             raise UserError(
                 f"run.json describes the run in its folder: {self.facts} cannot be "
                 f"read ({error}); name another --out or add --fresh."
@@ -160,24 +184,47 @@ class RunFolder:
             _flush_to_disk(temporary)
 
     def read_log(self) -> list[Row]:
-        """Return the rows of log.csv, numbers only; empty where there is none."""
+        """Return the rows of log.csv, numbers only; empty where there is none.
+
+        Raises:
+            UserError: It holds something else.
+        """
         if not self.log.exists():
             return []
-        with self.log.open(newline="") as file:
-            return [_numbers(row) for row in csv.DictReader(file)]
+        try:
+            with self.log.open(newline="") as file:
+                return [_numbers(row) for row in csv.DictReader(file)]
+        except (ValueError, TypeError, KeyError, csv.Error) as error:
+            raise UserError(
+                f"log.csv holds one row of numbers per epoch: {self.log} does not "
+                f"({error}); restore it, delete it or start again with --fresh."
+            ) from error
 
     def write_log(self, rows: list[Row]) -> None:
-        """Replace log.csv."""
+        """Replace log.csv; what a row lacks, of an older version's, is NaN there."""
+        names = list(dict.fromkeys(name for row in reversed(rows) for name in row))
         with atomic_file(self.log) as temporary:
             with temporary.open("w", newline="") as file:
-                writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+                writer = csv.DictWriter(file, names, restval="nan")
                 writer.writeheader()
                 writer.writerows(rows)
             _flush_to_disk(temporary)
 
+    def write_sparsity(self, found: Sparsity, best: dict[str, Any]) -> None:
+        """Replace sparsity.json and sparsity.txt, of the best epoch's model."""
+        data = {"model": self.best.name, **best, **found.as_data()}
+        title = f"{self.best.name}: mIoU {best['val_miou']:.4f}, epoch {best['epoch']}"
+        for path, text in (
+            (self.sparsity, json.dumps(data, indent=2)),
+            (self.sparsity_table, f"{title}\n\n{found.table()}"),
+        ):
+            with atomic_file(path) as temporary:
+                temporary.write_text(text + "\n", "utf-8")
+                _flush_to_disk(temporary)
+
     def discard(self) -> None:
         """Delete what a run writes; other files in the folder stay."""
-        for path in (self.best, self.latest, self.facts, self.log, self.curve):
+        for path in self._files():
             path.unlink(missing_ok=True)
         for folder in (self.overlays, self.tensorboard):
             shutil.rmtree(folder, ignore_errors=True)
@@ -185,9 +232,15 @@ class RunFolder:
 
     def discard_leftovers(self) -> None:
         """Delete the half-written files of a killed run."""
-        for name in (self.best, self.latest, self.facts, self.log, self.curve):
+        for name in self._files():
             for path in self.path.glob(f".{name.stem}.????????{name.suffix}"):
                 path.unlink(missing_ok=True)
+
+    def _files(self) -> tuple[Path, ...]:
+        """What a run writes; its folders apart."""
+        models = (self.best, self.latest)
+        tables = (self.facts, self.log, self.sparsity, self.sparsity_table)
+        return (*models, *tables, self.curve)
 
     def _discard_if_unused(self) -> None:
         with suppress(OSError):  # somebody else wrote into it or removed it
@@ -200,24 +253,8 @@ def save_model(model, path: Path) -> None:
     """Save a Keras model so that `path` only ever names a complete file."""
     with atomic_file(path) as temporary:
         model.save(temporary)
-        check_model_file(temporary)
+        check_complete(temporary)
         _flush_to_disk(temporary)
-
-
-def check_model_file(path: Path) -> None:
-    """Raise `UserError` unless `path` is a .keras file with all its bytes."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-            missing = {"config.json", "model.weights.h5"} - set(archive.namelist())
-    except (OSError, zipfile.BadZipFile) as error:
-        broken, missing = str(error), set()
-    if broken or missing:
-        what = broken or f"no {', '.join(sorted(missing))}"
-        raise UserError(
-            f"a .keras file is a complete archive: {path} is damaged ({what}); "
-            "start again with --fresh or restore the file."
-        )
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -6,6 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from hyperseg_tf.base.pixels import MIN_SIDE
+from hyperseg_tf.compression.sparsity import sparsity
 from hyperseg_tf.evaluation.metrics import ConfusionMatrix, iou_per_class, mean_iou
 from hyperseg_tf.training.run_folder import RunFolder, save_model
 
@@ -39,7 +41,7 @@ class Validation(keras.callbacks.Callback):
         self.class_names = tuple(class_names)
         self.matrix = ConfusionMatrix(len(self.class_names))
         self.predict = tf.function(
-            lambda images: twin(images, training=False), reduce_retracing=True
+            lambda images: any_size(twin, images), reduce_retracing=True
         )
 
         @tf.function(reduce_retracing=True)
@@ -64,11 +66,50 @@ class Validation(keras.callbacks.Callback):
             logs[IOU + name] = float(value)
 
 
+def any_size(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
+    """Logits (B, H, W, C) of images of any size; the network refuses small ones."""
+    height, width = tf.shape(images)[1], tf.shape(images)[2]
+    short = [[0, tf.maximum(MIN_SIDE - side, 0)] for side in (height, width)]
+    padded = tf.pad(images, [[0, 0], *short, [0, 0]])
+    return model(padded, training=False)[:, :height, :width]
+
+
 class SaveBest(keras.callbacks.Callback):
     """Write model.keras, and note it in run.json, when val mIoU beats all before.
 
     Args:
         twin: The validated copy of the model; without optimizer and strategy.
+        first_epoch: Number, from 0, of the first that may be kept.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        facts: dict[str, Any],
+        twin: keras.Model,
+        first_epoch: int = 0,
+    ):
+        super().__init__()
+        self.folder = folder
+        self.facts = facts
+        self.twin = twin
+        self.first_epoch = first_epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch < self.first_epoch:
+            return
+        best = self.facts["best"]
+        if best is None or logs["val_miou"] > best["val_miou"]:
+            save_model(self.twin, self.folder.best)
+            self.facts["best"] = {"epoch": epoch + 1, "val_miou": logs["val_miou"]}
+            self.folder.write_facts(self.facts)
+
+
+class SaveSparsity(keras.callbacks.Callback):
+    """Write how sparse model.keras is, beside it, when it was written.
+
+    Args:
+        twin: What `SaveBest` saves.
     """
 
     def __init__(self, folder: RunFolder, facts: dict[str, Any], twin: keras.Model):
@@ -79,7 +120,5 @@ class SaveBest(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         best = self.facts["best"]
-        if best is None or logs["val_miou"] > best["val_miou"]:
-            save_model(self.twin, self.folder.best)
-            self.facts["best"] = {"epoch": epoch + 1, "val_miou": logs["val_miou"]}
-            self.folder.write_facts(self.facts)
+        if best is not None and best["epoch"] == epoch + 1:
+            self.folder.write_sparsity(sparsity(self.twin), best)

@@ -2,11 +2,11 @@
 
 import math
 import signal
-import threading
 
 import keras
 import numpy as np
 
+from hyperseg_tf.base import stopping
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import say
 from hyperseg_tf.training.run_folder import RunFolder, save_model
@@ -67,12 +67,11 @@ class FiniteLoss(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         loss = (logs or {}).get("loss", 0.0)
         if not math.isfinite(loss):
-            latest = self.folder.latest
-            kept = f"{latest} is kept" if latest.exists() else "nothing was saved yet"
             raise UserError(
                 f"the loss must stay finite: it is {loss} at step "
                 f"{self.position.step}; try a learning rate of a third (--set "
-                f"learning_rate=...) with --fresh or another --out; {kept}."
+                f"learning_rate=...) with --fresh or another --out; "
+                f"{self.folder.kept()}."
             )
 
 
@@ -88,41 +87,46 @@ class SaveLatest(keras.callbacks.Callback):
 
 
 class Interruption(keras.callbacks.Callback):
-    """Turn Ctrl-C into a stop between two steps, with everything saved.
+    """Turn Ctrl-C, and SIGTERM in a command, into a stop with everything saved.
 
-    A first Ctrl-C waits for the end of the step or, in a validation, for the end of
-    the epoch; a second one stops at once. Use as a context around `fit`, and as its
-    last callback. Elsewhere than in the main thread, where Python has no signals, it
-    does nothing.
+    The first one waits for the end of the step or, in a validation, for the end of the
+    epoch; Ctrl-C then stops at once, while another SIGTERM changes nothing: schedulers
+    send several. Use as a context around `fit`, and as its last callback. Signals that
+    the caller ignores, or handles in its own way, stay the caller's.
     """
 
     def __init__(self, position: Position, folder: RunFolder):
         super().__init__()
         self.position = position
         self.folder = folder
-        self.requested = False
+        self.requested: int | None = None
 
     def __enter__(self):
-        if threading.current_thread() is threading.main_thread():
-            self.previous = signal.signal(signal.SIGINT, self._request)
+        self.previous = {
+            number: signal.signal(number, self._request)
+            for number in stopping.raising()
+        }
         return self
 
     def __exit__(self, *_):
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, self.previous)
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
 
     def on_train_batch_end(self, batch, logs=None):
         # At the last step of an epoch the validation still belongs to the state.
         if self.requested and self.position.mid_epoch:
             save_model(self.model, self.folder.latest)
-            raise KeyboardInterrupt
+            raise stopping.interrupt(self.requested)
 
     def on_epoch_end(self, epoch, logs=None):
         if self.requested:
-            raise KeyboardInterrupt
+            raise stopping.interrupt(self.requested)
 
     def _request(self, number, frame):
-        if self.requested:
+        stopping.leave_dead_terminal()
+        if self.requested is None:
+            self.requested = number
+            again = "again " if number == signal.SIGINT else ""
+            say(f"\nstopping after this step; Ctrl-C {again}stops at once, unsaved")
+        elif number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.requested = True
-        say("\nstopping after this step; Ctrl-C again stops at once, unsaved")

@@ -9,15 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 import pipelines
-from pipelines import Dataset
+from hyperseg_tf import protocols
+from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.progress import say
+from pipelines import Dataset, Stream
 from recipes import Recipe
 
 Colour = tuple[int, int, int]
 
 _VOID_COLOUR = (0, 0, 0)
+
+
+def _open(recipe: Recipe, directory: Path, split: str) -> Dataset:
+    dataset = pipelines.open_dataset(directory, split, labels=recipe.read_labels)
+    if recipe.void_is_class:
+        return pipelines.with_void_as_class(dataset)
+    return dataset
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,20 @@ class Task:
     train_set: Dataset
     evaluate_set: Dataset
 
+    def __post_init__(self) -> None:
+        protocol = protocols.get(self.recipe.protocol)
+        names = self.train_set.classes.names
+        wanted = protocol.data_classes()
+        if wanted is None or protocol.has_void(names):
+            return
+        if not protocols.same_classes(names, wanted):
+            raise UserError(
+                f"the recipe scores by the protocol {protocol.name}, which has its own "
+                f"classes: {self.train_set.directory} has "
+                f"{protocols.difference(names, wanted)}; train own_folder, or add "
+                "--set protocol=own."
+            )
+
     @classmethod
     def open(cls, recipe: Recipe, directory: Path) -> "Task":
         """Find the recipe's splits in a folder; no picture is read.
@@ -35,43 +58,91 @@ class Task:
         Raises:
             UserError: The folder, a split or a list of it is missing or unsound.
         """
-        splits = [pipelines.open_dataset(directory, s) for s in recipe.train_splits]
-        evaluate_set = pipelines.open_dataset(directory, recipe.evaluate_split)
-        return cls(recipe, pipelines.join(splits), evaluate_set)
+        train_set = pipelines.join(
+            [_open(recipe, directory, split) for split in recipe.train_splits]
+        )
+        there = recipe.evaluate_split in pipelines.splits(directory)
+        if not recipe.split_val:
+            try:
+                return cls(
+                    recipe, train_set, _open(recipe, directory, recipe.evaluate_split)
+                )
+            except UserError as error:
+                if there:
+                    raise
+                raise UserError(
+                    f"{error} Or hold a part of train back: --split-val 0.1."
+                ) from error
+        if there:
+            raise UserError(
+                f"{directory}: a part of train is held back where there is no "
+                f"{recipe.evaluate_split}: there is one; leave out --split-val "
+                f"(split_val={recipe.split_val})."
+            )
+        rest, held = pipelines.hold_back(
+            train_set, recipe.split_val, recipe.evaluate_split
+        )
+        return cls(recipe, rest, held)
 
-    def require(self) -> None:
-        """Read every file; raise `UserError` unless all are sound."""
-        pipelines.require(self.train_set)
-        pipelines.require(self.evaluate_set)
+    def require(self, checked: dict[str, str] | None = None) -> dict[str, str]:
+        """Read every file; raise `UserError` unless all are sound.
+
+        Args:
+            checked: What this returned before; splits whose files are still the same
+                are not read again.
+
+        Returns:
+            A fingerprint of each split, where one can be had.
+        """
+        found = {}
+        for dataset in (self.train_set, self.evaluate_set):
+            mark = pipelines.fingerprint(dataset)
+            if mark is None or (checked or {}).get(dataset.split) != mark:
+                for note in pipelines.require(dataset):
+                    say(f"note: {note}")
+            if mark is not None:
+                found[dataset.split] = mark
+        return found
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of the classes that the network tells apart, in order."""
-        void = ("void",) if self.recipe.void_is_class else ()
+        void = ("void",) if self._all_void_is_class else ()
         return (*self.train_set.classes.names, *void)
 
     @property
     def colours(self) -> tuple[Colour, ...]:
         """RGB of the classes, in order."""
-        void = (_VOID_COLOUR,) if self.recipe.void_is_class else ()
+        void = (_VOID_COLOUR,) if self._all_void_is_class else ()
         return (*self.train_set.classes.colours, *void)
 
-    def train_batches(self, step: int) -> tf.data.Dataset:
+    @property
+    def can_feed_bytes(self) -> bool:
+        """Whether nothing comes behind the normalising of training images."""
+        normalise = [isinstance(t, pipelines.Normalise) for t in self.recipe.train]
+        return not any(normalise[:-1])
+
+    def train_batches(self, step: int, as_bytes: bool = False) -> Stream:
         """The endless stream of training batches from an optimizer step on.
+
+        Args:
+            as_bytes: Images are uint8 of 0..255, not normalised.
 
         Returns:
             images (B, H, W, 3) float32, labels (B, H, W) uint8 of each batch.
         """
-        return pipelines.batches(
+        return Stream(
             self.train_set,
             self._transforms(self.recipe.train),
             batch_size=self.recipe.batch_size,
             seed=self.recipe.seed,
             start=step * self.recipe.batch_size,
             cache=self.recipe.cache,
+            replacement=self.recipe.replacement,
+            dtype="uint8" if as_bytes else "float32",
         )
 
-    def evaluation_batches(self) -> tf.data.Dataset:
+    def evaluation_batches(self) -> Stream:
         """Every validation sample once, in the order of the data; as above."""
         return self._in_order(self.evaluate_set, self.recipe.evaluate_batch_size)
 
@@ -100,8 +171,13 @@ class Task:
             },
         }
 
-    def _in_order(self, dataset: Dataset, batch_size: int) -> tf.data.Dataset:
-        return pipelines.batches(
+    @property
+    def _all_void_is_class(self) -> bool:
+        """Whether void is learnt, and the data know one kind of it only."""
+        return self.recipe.void_is_class and "void" not in self.train_set.classes.names
+
+    def _in_order(self, dataset: Dataset, batch_size: int) -> Stream:
+        return Stream(
             dataset,
             self._transforms(self.recipe.evaluate),
             batch_size=batch_size,
@@ -114,6 +190,6 @@ class Task:
 
     def _transforms(self, transforms: tuple[Any, ...]) -> tuple[Any, ...]:
         """The recipe's transforms, behind what its classes need."""
-        if not self.recipe.void_is_class:
+        if not self._all_void_is_class:
             return transforms
         return (pipelines.VoidToClass(len(self.train_set.classes)), *transforms)

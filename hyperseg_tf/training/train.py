@@ -18,12 +18,22 @@ from keras import ops
 import recipes
 from hyperseg_tf.base.progress import ending_bars, say
 from hyperseg_tf.base.versions import versions
+from hyperseg_tf.network.model_file import restore
 from hyperseg_tf.training.callbacks import callbacks
-from hyperseg_tf.training.devices import scope
-from hyperseg_tf.training.model import Build, build_model, compile_model, label_model
+from hyperseg_tf.training.devices import on_gpu, scope, several
+from hyperseg_tf.training.failures import memory_in_words
+from hyperseg_tf.training.model import (
+    Build,
+    build_model,
+    compile_model,
+    label_model,
+    take_bytes,
+)
+from hyperseg_tf.training.pruning import Pruning, pruning_of
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.state import Interruption, Position
 from hyperseg_tf.training.task import Task
+from pipelines import Waiting
 from recipes import Recipe
 
 
@@ -38,6 +48,8 @@ class TrainResult:
         epochs: Epochs trained, earlier parts of the run included.
         weights: What the network started from.
         log: Rows of log.csv.
+        sparsity: Share of zeros in the pruned kernels of the last epoch, 0..1; None
+            of a run that does not prune.
     """
 
     model: Path
@@ -46,6 +58,7 @@ class TrainResult:
     epochs: int
     weights: str
     log: tuple[dict[str, float], ...]
+    sparsity: float | None = None
 
 
 @ending_bars()
@@ -59,6 +72,7 @@ def train(
     epochs: int | None = None,
     devices: int | Sequence[str] | None = None,
     progress: bool | None = None,
+    feed_bytes: bool | None = None,
     _build_model: Build | None = None,
 ) -> TrainResult:
     """Train, validate after each epoch and keep the best model.
@@ -71,26 +85,34 @@ def train(
         recipe: A recipe, or the name of one.
         data: Folder of the data; every file is checked before anything is written.
         out: Folder of the run: model.keras (best epoch), latest.keras, run.json,
-            log.csv, curve.png, overlays/, tensorboard/.
+            log.csv, curve.png, overlays/, tensorboard/; with pruning sparsity.json
+            and sparsity.txt, how sparse model.keras is.
         weights: Replaces the recipe's: "imagenet", "imagenet-or-random" or a path.
         resume: False discards the run that `out` holds and starts again.
         epochs: Replaces the recipe's; the learning rate still decays to zero.
         devices: Devices that share each batch: a number of GPUs, or names such as
             "gpu:0". None takes all GPUs where there are several.
         progress: Show a bar over the steps of an epoch; None asks the terminal.
+        feed_bytes: Training images go to the device as bytes and are normalised
+            there; None does so on a GPU, unless a transform follows `Normalise`.
 
     Raises:
-        UserError: Unsound data, an `out` that holds another run, is in use or
-            cannot be written, weights that cannot be had, a loss that is not finite.
-        KeyboardInterrupt: Ctrl-C; the state is saved.
+        UserError: Unsound data, at the start or later, an `out` that holds another
+            run, is in use or cannot be written, weights that cannot be had, a loss that
+            is not finite, too little memory, pruning without the toolkit for it.
+        OSError: A file of the run cannot be written, as on a full disk; what was saved
+            before is as it was.
+        KeyboardInterrupt: Ctrl-C; the state is saved. A `base.stopping.Stopped` in a
+            command, or a `stopping.stoppable()`, that gets SIGTERM or SIGHUP.
     """
     recipe = _resolve(recipe, weights, epochs)
+    pruning_of(recipe)  # says what is missing before the data are read
     task = Task.open(recipe, Path(data))
     folder = RunFolder(Path(out))
     facts = {**task.facts(), "weights": None, "best": None, "versions": versions()}
     with folder.locked():
         old = folder.resumable(facts) if resume else None
-        task.require()
+        facts["checked"] = task.require(old and old.get("checked"))
         if resume:
             folder.discard_leftovers()
         else:
@@ -101,7 +123,7 @@ def train(
             model, facts["weights"] = build_model(start, len(task.names), _build_model)
             compile_model(model, recipe)
         if old is not None:
-            model.load_weights(folder.latest)
+            restore(model, folder.latest)
             facts |= {name: old[name] for name in ("best", "weights") if name in old}
         label_model(model, task, facts)
         step = int(ops.convert_to_numpy(model.optimizer.iterations))
@@ -110,7 +132,13 @@ def train(
         folder.write_facts(facts)
         if position.step < recipe.epochs * recipe.steps_per_epoch:
             bar = sys.stderr.isatty() if progress is None else progress
-            _fit(model, task, folder, facts, position, bar)
+            pruning = pruning_of(recipe, step)
+            if feed_bytes is None:
+                feed_bytes = on_gpu() and task.can_feed_bytes
+            if feed_bytes:
+                take_bytes(model)
+            with memory_in_words(recipe, folder):
+                _fit(model, task, folder, facts, position, bar, pruning, feed_bytes)
         else:
             say(f"all {recipe.epochs} epochs are done; --fresh starts again")
         rows = folder.read_log()
@@ -122,6 +150,7 @@ def train(
         epochs=position.step // recipe.steps_per_epoch,
         weights=facts["weights"],
         log=tuple(rows),
+        sparsity=rows[-1].get("sparsity") if recipe.prune.sparsity else None,
     )
 
 
@@ -132,21 +161,29 @@ def _fit(
     facts: dict[str, Any],
     position: Position,
     bar: bool,
+    pruning: Pruning | None,
+    feed_bytes: bool,
 ) -> None:
     """Train from `position` to the recipe's end."""
-    around = callbacks(model, task, folder, facts, position, bar)
+    # Several devices have their batches fetched for them, ahead of the step.
+    waiting = None if several(model) else Waiting()
+    waited = waiting and (lambda: waiting.seconds)
+    around = callbacks(model, task, folder, facts, position, bar, pruning, waited)
     # Keras prints to stdout, which is for results.
     with Interruption(position, folder) as last, redirect_stdout(sys.stderr):
         for first, end, steps in _spans(position, task.recipe):
-            model.fit(
-                task.train_batches(position.step),
-                initial_epoch=first,
-                epochs=end,
-                steps_per_epoch=steps,
-                callbacks=[*around, last],
-                shuffle=False,  # the stream is already; True would warn
-                verbose=0,
-            )
+            start = position.step
+            stream = task.train_batches(start, feed_bytes)
+            with stream.naming(lambda start=start: position.step - start):
+                model.fit(
+                    waiting.around(stream.batches) if waiting else stream.batches,
+                    initial_epoch=first,
+                    epochs=end,
+                    steps_per_epoch=steps,
+                    callbacks=[*around, last],
+                    shuffle=False,  # the stream is already; True would warn
+                    verbose=0,
+                )
 
 
 def _spans(position: Position, recipe: Recipe) -> Iterator[tuple[int, int, int]]:

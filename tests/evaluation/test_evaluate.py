@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,8 @@ from PIL import Image
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.evaluation.evaluate import evaluate
 from hyperseg_tf.protocols import Protocol
+from pipelines import ClassTable, open_dataset
+from tests.hostile.entries import png
 from tests.tiny_segmenter import NAMES, by_brightness, write_data
 
 
@@ -76,6 +79,28 @@ def test_void_counts_where_the_protocol_says_so(tmp_path):
     # Void pixels are painted bright in the picture: 16 misses, 16 false alarms.
     assert result.matrix.tolist() == [[24, 0, 0], [0, 24, 0], [0, 16, 0]]
     assert result.miou == pytest.approx((1 + 24 / 40 + 0) / 3)
+    assert result.one_void and "one kind of void" in result.table()
+
+
+def test_of_two_kinds_of_void_one_is_ignored(tmp_path):
+    data = write_data(tmp_path, [_label(8, 8, 4, void_rows=2)], names=NAMES[:2])
+    table = ClassTable(
+        NAMES[:2], ((1, 0, 0), (2, 0, 0)), (9, 255), ((0, 0, 0),), (), True
+    )
+    path = next((data / "val/labels").iterdir())
+    values = np.array(Image.open(path))
+    values[0, :3] = 9
+    Image.fromarray(values).save(path)
+    dataset = open_dataset(data, "val")
+    samples = dataset.samples.with_classes(table)
+    dataset = replace(dataset, classes=table, samples=samples)
+    protocol = Protocol(
+        name="x", title="", classes=("dark", "bright", "Void"), void_class=2
+    )
+    model = by_brightness(names=("dark", "bright", "void"))
+    result = evaluate(model, dataset, protocol)
+    assert result.matrix.tolist() == [[24, 0, 0], [0, 24, 0], [0, 3, 0]]
+    assert not result.one_void and "kind of void" not in result.table()
 
 
 def test_a_model_that_can_say_void_misses_where_it_does(tmp_path):
@@ -144,3 +169,28 @@ def test_the_files_say_everything(tmp_path):
     result.write_confusion_png(tmp_path / "out" / "confusion.png")
     with Image.open(tmp_path / "out" / "confusion.png") as picture:
         assert picture.width > 300
+
+
+def test_logits_that_are_not_finite_end_it_by_the_name_of_the_image(tmp_path):
+    data = write_data(tmp_path, [_label(7, 13, 5)] * 3)
+    # Infinite far from the mean colour, as the second image alone is.
+    for name, value in (("0", 124), ("1", 240), ("2", 124)):
+        image = np.full((7, 13, 3), value, np.uint8)
+        Image.fromarray(image).save(tmp_path / f"val/images/{name}.png")
+    model = by_brightness()
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([np.abs(kernel) * 3e38, bias])
+    for batch_size in (1, 3):
+        with pytest.raises(UserError, match=r"images/1\.png: logits must be finite"):
+            evaluate(model, data, batch_size=batch_size)
+
+
+def test_an_image_too_large_for_the_network_is_named_before_it_is_decoded(tmp_path):
+    data = write_data(tmp_path, [_label(7, 13, 5)])
+    (tmp_path / "val/images/0.png").write_bytes(png(1, 12_000_000))
+    with pytest.raises(UserError, match=r"0\.png: .* got 12000000x1; .*--size"):
+        evaluate(by_brightness(), data)
+    write_data(tmp_path, [_label(7, 40, 5)])
+    assert evaluate(by_brightness(), data, max_pixels=32 * 64).images == 1
+    with pytest.raises(UserError, match="got 40x7"):
+        evaluate(by_brightness(), data, max_pixels=32 * 64 - 1)

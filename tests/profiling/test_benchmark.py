@@ -9,14 +9,15 @@ from hyperseg_tf.profiling import benchmark
 from tests.tiny_segmenter import by_brightness, random_hyperseg
 
 
+@pytest.mark.slow
 def test_what_is_timed_is_the_model():
     model = random_hyperseg()
     images = normalise(np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)))
     expected = np.asarray(model.with_implementation("einsum")(images, training=False))
     found = benchmark.frozen(model, images)()
     assert found.shape == expected.shape
-    # The mean: single pixels of a random network magnify rounding errors.
-    assert np.abs(found - expected).mean() < 1e-4 * np.ptp(expected)
+    # A random network magnifies rounding errors; another network is off by the spread.
+    assert np.abs(found - expected).mean() < 0.01 * expected.std()
 
 
 def test_every_call_is_reported(tmp_path):

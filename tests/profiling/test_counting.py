@@ -41,7 +41,8 @@ def test_released_models_have_the_known_multiply_adds(name):
     assert count.total / 1e9 == pytest.approx(RELEASED[name], rel=0.01)
 
 
-@pytest.mark.parametrize("name", _first_quick(EXACT))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EXACT)
 def test_the_papers_figures_hold_within_one_per_cent(name):
     count = counting.count(presets.get(name))
     paper = FIGURES[name]

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -7,10 +8,13 @@ from hyperseg_tf.cli import main
 from hyperseg_tf.profiling.measure import measure
 
 
+@pytest.mark.slow
 def test_lines_are_shown_as_they_are_known_and_the_table_is_all_of_them(tmp_path):
     lines = []
-    names = ["hyperseg_tiny", "hyperseg_s_camvid_without_dpwconv"]
-    measurement = measure([presets.get(name) for name in names], lines.append)
+    tiny = presets.get("hyperseg_tiny")
+    static = replace(tiny, name="static", dynamic=False, weight_groups=())
+    names = ["hyperseg_tiny", "static"]
+    measurement = measure([tiny, static], lines.append)
     assert [line.split()[0] for line in lines[:3]] == ["preset", *names]
     assert measurement.table() == "\n".join(lines)
     assert [count.preset.name for count in measurement.counts] == names
@@ -26,6 +30,7 @@ def test_nothing_to_count_is_refused():
         measure([])
 
 
+@pytest.mark.slow
 def test_the_command_prints_figures_notes_and_json(tmp_path, capsys):
     target = tmp_path / "counts.json"
     name = "hyperseg_s_cityscapes"

@@ -10,5 +10,11 @@ def test_curve_survives_gaps(tmp_path):
         {"epoch": 1, "loss": 2.0, "val_loss": math.inf, "val_miou": 0.0},
         {"epoch": 2, "loss": 1.0, "val_loss": math.nan, "val_miou": 0.3},
     ]
+    draw_curve(rows, tmp_path / "curve.png", {"epoch": 2, "val_miou": 0.3})
+    assert Image.open(tmp_path / "curve.png").size[0] > 500
+
+
+def test_before_an_epoch_is_kept_there_is_a_curve(tmp_path):
+    rows = [{"epoch": 1, "loss": 2.0, "val_loss": 1.0, "val_miou": 0.2}]
     draw_curve(rows, tmp_path / "curve.png")
     assert Image.open(tmp_path / "curve.png").size[0] > 500

@@ -26,6 +26,30 @@ def test_speed_leaves_the_traced_step_out(monkeypatch):
     assert logs == {"lr": 1.0, "images_per_s": 2.0, "seconds": 50.0}
 
 
+def test_waiting_is_a_share_of_the_time_without_the_traced_step(monkeypatch):
+    clock, waited = [0.0], [7.0]
+    monkeypatch.setattr("hyperseg_tf.training.logs.time.perf_counter", lambda: clock[0])
+    measure = Measure(Position(3, 3), lambda step: 0.0, 4, lambda: waited[0])
+    for expected in (1 / 4, 7 / 12):
+        measure.on_epoch_begin(0)
+        for seconds, wait in ((8, 6), (1, 0.5), (3, 0.5)):
+            clock[0] += seconds
+            waited[0] += wait
+            measure.on_train_batch_end(0)
+        logs = {}
+        measure.on_epoch_end(0, logs)
+        assert logs["waited"] == pytest.approx(expected)
+
+
+def test_rows_of_a_run_that_an_older_version_began_are_kept(tmp_path):
+    folder = RunFolder(tmp_path)
+    old, new = {"epoch": 1, "step": 4, "loss": 0.5}, {"epoch": 2, "step": 8, "new": 1}
+    folder.write_log([old, new])
+    first, second = folder.read_log()
+    assert (second["new"], first["loss"]) == (1, 0.5) and np.isnan(second["loss"])
+    assert np.isnan(first["new"])
+
+
 def test_log_drops_the_rows_after_the_resumed_step(tmp_path):
     folder = RunFolder(tmp_path)
     folder.write_log([{"epoch": i, "step": 10 * i, "loss": 0.5} for i in (1, 2, 3)])
@@ -135,3 +159,6 @@ def test_line_of_an_epoch_has_its_scores(capsys):
         "epoch 3/7  loss 1.5000  val_loss 2.2500  val_miou 0.1250  lr 1.00e-03  "
         "3.0 images/s  61 s\n"
     )
+    logs |= {"images_per_s": 3.0, "seconds": 61.4, "waited": 0.347}
+    EpochLine(7).on_epoch_end(2, logs)
+    assert "3.0 images/s  35% waiting for data  61 s" in capsys.readouterr().err

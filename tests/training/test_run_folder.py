@@ -14,12 +14,8 @@ import numpy as np
 import pytest
 
 from hyperseg_tf.base.errors import UserError
-from hyperseg_tf.training.run_folder import (
-    RunFolder,
-    check_model_file,
-    differences,
-    save_model,
-)
+from hyperseg_tf.network.model_file import check_complete
+from hyperseg_tf.training.run_folder import RunFolder, differences, save_model
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,7 +44,7 @@ def test_checkpoint_without_weights_is_damaged(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("config.json", "{}")
     with pytest.raises(UserError, match="no model.weights.h5"):
-        check_model_file(tmp_path / "a.keras")
+        check_complete(tmp_path / "a.keras")
 
 
 def test_saved_models_keep_their_weights(tmp_path):
@@ -209,7 +205,7 @@ def test_run_goes_on_only_with_its_facts_and_a_state(tmp_path):
     with pytest.raises(UserError, match="epochs: 3, now 4.*--fresh"):
         folder.resumable({**facts, "recipe": {"epochs": 4}})
     folder.latest.write_bytes(b"half")
-    with pytest.raises(UserError, match="latest.keras is damaged"):
+    with pytest.raises(UserError, match="latest.keras is not .*damaged"):
         folder.resumable(facts)
 
 
@@ -218,3 +214,19 @@ def test_folder_of_something_else_is_refused(name, tmp_path):
     (tmp_path / name).touch()
     with pytest.raises(UserError, match=f"holds {name} without one.*--fresh"):
         RunFolder(tmp_path).resumable({})
+
+
+@pytest.mark.parametrize("text", ["a,b\n1,2\n", "epoch,step\nx,1\n", "epoch,step\n1\n"])
+def test_a_log_of_something_else_is_named(tmp_path, text):
+    folder = RunFolder(tmp_path)
+    folder.log.write_text(text)
+    with pytest.raises(UserError, match="log.csv does not .*delete it or start"):
+        folder.read_log()
+
+
+@pytest.mark.parametrize("text", ["[]", "3", '{"recipe": 1}', "[" * 100_000])
+def test_facts_that_are_no_object_are_named(tmp_path, text):
+    folder = RunFolder(tmp_path)
+    folder.facts.write_text(text)
+    with pytest.raises(UserError, match="run.json cannot be read"):
+        folder.read_facts()

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from hyperseg_tf.evaluation.metrics import ConfusionMatrix, mean_iou
 from hyperseg_tf.training.losses import BootstrappedCrossEntropy
 from hyperseg_tf.training.run_folder import RunFolder
-from hyperseg_tf.training.scores import SaveBest, Validation
+from hyperseg_tf.training.scores import SaveBest, Validation, any_size
 from tests.training.three_channels import draw, identity
 
 
@@ -51,3 +52,27 @@ def test_only_a_better_epoch_replaces_the_best_model(tmp_path):
     callback.on_epoch_end(2, {"val_miou": 0.4})
     assert facts["best"]["epoch"] == 2
     assert folder.best.stat().st_mtime_ns == time_written
+
+
+def test_an_epoch_before_the_first_that_counts_is_not_kept(tmp_path):
+    folder = RunFolder(tmp_path)
+    facts = {"best": None}
+    callback = SaveBest(folder, facts, identity(), first_epoch=2)
+    callback.set_model(identity())
+    callback.on_epoch_end(1, {"val_miou": 0.9})
+    assert facts["best"] is None and not folder.best.exists()
+    callback.on_epoch_end(2, {"val_miou": 0.3})
+    assert facts["best"] == {"epoch": 3, "val_miou": 0.3}
+
+
+def test_validation_pads_images_that_the_network_refuses():
+    sizes = []
+
+    def network(images, training):
+        sizes.append((int(tf.shape(images)[1]), int(tf.shape(images)[2])))
+        return images
+
+    for size in ((7, 41), (1, 1), (33, 40)):
+        images = tf.random.stateless_normal((2, *size, 3), (0, 1))
+        np.testing.assert_array_equal(any_size(network, images), images)
+    assert sizes == [(32, 41), (32, 32), (33, 40)]

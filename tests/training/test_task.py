@@ -1,9 +1,12 @@
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import pipelines
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.pixels import normalise
 from hyperseg_tf.training.task import Task
@@ -31,7 +34,9 @@ def test_void_pixels_have_its_label_in_every_batch(data):
         for _, labels in batches:
             assert 3 in np.unique(labels) and 255 not in np.unique(labels)
     # Here crops pad with void that stays ignored.
-    found = [np.unique(labels) for _, labels in with_void.train_batches(0).take(5)]
+    found = [
+        np.unique(labels) for _, labels in with_void.train_batches(0).batches.take(5)
+    ]
     assert 3 in np.concatenate(found)
     without = Task.open(recipe(), data)
     for _, labels in without.evaluation_batches():
@@ -40,8 +45,10 @@ def test_void_pixels_have_its_label_in_every_batch(data):
 
 def test_training_batches_go_on_from_a_step(data):
     task = Task.open(recipe(), data)
-    from_start = list(task.train_batches(0).take(5))
-    from_step = list(task.train_batches(3).take(2))
+    as_bytes, _ = next(iter(task.train_batches(0, as_bytes=True)))
+    assert as_bytes.dtype == "uint8" and task.can_feed_bytes
+    from_start = list(task.train_batches(0).batches.take(5))
+    from_step = list(task.train_batches(3).batches.take(2))
     for (a, b), (c, d) in zip(from_start[3:], from_step, strict=True):
         np.testing.assert_array_equal(a, c)
         np.testing.assert_array_equal(b, d)
@@ -95,3 +102,60 @@ def test_both_splits_are_read_before_training(split, tmp_path):
 def test_split_that_is_missing_is_named(data):
     with pytest.raises(UserError, match="test"):
         Task.open(replace(recipe(), evaluate_split="test"), data)
+
+
+def test_where_the_data_know_two_kinds_of_void_only_one_is_learnt(tmp_path):
+    colours = np.array([[(128, 64, 128), (0, 0, 0), (1, 2, 3)]], np.uint8)
+    for split in ("train", "val"):
+        for folder, name in ((split, "a.png"), (f"{split}_labels", "a_L.png")):
+            (tmp_path / folder).mkdir()
+            Image.fromarray(colours).save(tmp_path / folder / name)
+    task = Task.open(recipe(void_is_class=True, evaluate_batch_size=1), tmp_path)
+    assert len(task.names) == len(task.colours) == 12 and task.names[11] == "void"
+    ((_, label),) = task.overlay_samples()
+    assert label.tolist() == [[3, 11, 255]]
+    without = Task.open(recipe(evaluate_batch_size=1), tmp_path)
+    ((_, label),) = without.overlay_samples()
+    assert label.tolist() == [[3, 255, 255]] and len(without.names) == 11
+
+
+def test_a_part_of_train_validates_where_there_is_no_val(tmp_path):
+    data = write_data(tmp_path)
+    with pytest.raises(UserError, match="there is one; leave out --split-val"):
+        Task.open(recipe(split_val=0.3), data)
+    (data / "val").rename(tmp_path / "away")
+    with pytest.raises(UserError, match=r"val/images: .*Or hold .*--split-val 0\.1"):
+        Task.open(recipe(), data)
+    tasks = [Task.open(recipe(split_val=0.3, seed=seed), data) for seed in (0, 1)]
+    for task in tasks:
+        task.require()
+        assert len(task.train_set) == 5 and len(task.evaluate_set) == 2
+        assert task.evaluate_set.split == "val"
+        assert [s.name for s in task.evaluate_set] == [
+            s.name for s in tasks[0].evaluate_set
+        ]
+        both = {s.name for s in (*task.train_set, *task.evaluate_set)}
+        assert len(both) == 7
+
+
+def test_files_that_were_checked_are_not_read_again_until_they_change(
+    data, monkeypatch
+):
+    read = []
+    monkeypatch.setattr(pipelines, "require", lambda d: read.append(d.split) or ())
+    for path in data.rglob("*.png"):
+        os.utime(path, ns=(10**18, 10**18))
+    task = Task.open(recipe(), data)
+    checked = task.require()
+    assert read == ["train", "val"] and task.require(checked) == checked
+    assert read == ["train", "val"]
+    os.utime(next((data / "val/labels").iterdir()), ns=(10**18, 10**18 + 1))
+    task.require(checked)
+    assert read == ["train", "val", "val"]
+
+
+def test_a_recipe_whose_protocol_has_other_classes_is_refused_at_once(data):
+    with pytest.raises(UserError, match="scores by the protocol camvid12") as error:
+        Task.open(recipe(protocol="camvid12"), data)
+    assert "3 classes instead of 11" in str(error.value)
+    assert "--set protocol=own" in str(error.value)

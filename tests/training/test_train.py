@@ -1,6 +1,8 @@
 import csv
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,18 +16,20 @@ import pytest
 import tensorflow as tf
 
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.stopping import Stopped, stoppable
 from hyperseg_tf.base.versions import versions
 from hyperseg_tf.evaluation.metrics import iou_per_class, mean_iou
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.train import train
-from tests.training.tiny_run import build, recipe, write_data
+from tests.training.tiny_run import (
+    assert_same_state,
+    build,
+    on_two_devices,
+    recipe,
+    write_data,
+)
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return write_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
@@ -33,17 +37,6 @@ def whole(data, tmp_path_factory):
     """A run that nothing interrupted."""
     out = tmp_path_factory.mktemp("runs") / "whole"
     return train(recipe(), data, out, _build_model=build), out
-
-
-def state(out, name="latest.keras"):
-    model = keras.models.load_model(out / name)
-    variables = model.variables + model.optimizer.variables
-    return [np.asarray(v) for v in variables if v.name != "seed_generator_state"]
-
-
-def assert_same_state(a, b):
-    for x, y in zip(state(a), state(b), strict=True):
-        np.testing.assert_array_equal(x, y)
 
 
 class Stop:
@@ -89,8 +82,9 @@ def test_log_has_one_row_per_epoch_with_all_scores(whole):
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert [row["step"] for row in rows] == ["4", "8", "12"]
-    wanted = {"loss", "val_loss", "val_miou", "lr", "images_per_s", "seconds"}
+    wanted = {"loss", "val_loss", "val_miou", "lr", "images_per_s", "waited", "seconds"}
     assert wanted | {"iou/left", "iou/right", "iou/never"} <= set(rows[0])
+    assert all(0 <= float(row["waited"]) <= 1 for row in rows)
     assert float(rows[0]["lr"]) == pytest.approx(0.03 * (9 / 12) ** 0.9)
     assert rows[0]["iou/never"] == "nan" or float(rows[0]["iou/never"]) >= 0
     assert result.best_miou == max(float(row["val_miou"]) for row in rows)
@@ -187,9 +181,10 @@ def test_folder_of_another_run_is_refused(whole, data):
         train(other, data, out, _build_model=build)
 
 
-def test_fresh_discards_the_run_but_no_other_file(data, tmp_path):
-    out = tmp_path / "run"
-    train(recipe(epochs=2), data, out, _build_model=build)
+@pytest.mark.slow
+def test_fresh_discards_the_run_but_no_other_file(whole, data, tmp_path):
+    out = shutil.copytree(whole[1], tmp_path / "run")
+    assert (out / "overlays" / "epoch_0002.png").exists()
     (out / "notes.txt").write_text("mine")
     result = train(recipe(epochs=1), data, out, resume=False, _build_model=build)
     assert len(result.log) == 1
@@ -235,6 +230,7 @@ def test_loss_that_is_not_finite_stops_with_the_last_state_kept(
     assert all(np.isfinite(np.asarray(v)).all() for v in model.weights)
 
 
+@pytest.mark.slow
 def test_nan_before_the_first_checkpoint_says_that_nothing_was_saved(data, tmp_path):
     exploding = recipe()
     exploding = replace(exploding, train=(*exploding.train, Explode()))
@@ -242,15 +238,15 @@ def test_nan_before_the_first_checkpoint_says_that_nothing_was_saved(data, tmp_p
         train(exploding, data, tmp_path / "run", _build_model=build)
 
 
-def test_damaged_checkpoint_is_named(data, tmp_path):
-    out = tmp_path / "run"
-    train(recipe(epochs=1), data, out, _build_model=build)
+def test_damaged_checkpoint_is_named(whole, data, tmp_path):
+    out = shutil.copytree(whole[1], tmp_path / "run")
     contents = (out / "latest.keras").read_bytes()
     (out / "latest.keras").write_bytes(contents[: len(contents) // 2])
-    with pytest.raises(UserError, match="latest.keras is damaged.*--fresh"):
-        train(recipe(epochs=1), data, out, _build_model=build)
+    with pytest.raises(UserError, match="latest.keras is not .*damaged.*--fresh"):
+        train(recipe(), data, out, _build_model=build)
 
 
+@pytest.mark.slow
 def test_two_trainings_never_share_a_folder(data, tmp_path):
     # The second is refused before it reads the data, which can take minutes.
     unsound = write_data(tmp_path / "data")
@@ -262,6 +258,7 @@ def test_two_trainings_never_share_a_folder(data, tmp_path):
     train(recipe(epochs=1), data, out, _build_model=build)
 
 
+@pytest.mark.slow
 def test_source_of_the_weights_is_logged(data, tmp_path, capsys):
     asked = []
 
@@ -284,6 +281,16 @@ def test_source_of_the_weights_is_logged(data, tmp_path, capsys):
     assert "STARTING FROM RANDOM" in err and "initial weights: random" in err
 
 
+@pytest.mark.slow
+def test_images_fed_as_bytes_end_with_the_same_weights(data, tmp_path):
+    options = {"epochs": 1, "_build_model": build}
+    for feed_bytes in (False, True):
+        out = tmp_path / str(feed_bytes)
+        train(recipe(), data, out, feed_bytes=feed_bytes, **options)
+    assert_same_state(tmp_path / "False", tmp_path / "True")
+
+
+@pytest.mark.slow
 def test_the_other_loss_and_decay_train_too(data, tmp_path):
     plain = recipe(loss="cross_entropy", decay="epoch", epochs=2, overlays=0)
     result = train(plain, data, tmp_path / "run", _build_model=build)
@@ -294,26 +301,18 @@ def test_the_other_loss_and_decay_train_too(data, tmp_path):
 @pytest.mark.slow
 def test_two_devices_share_the_batches_and_resume(data, tmp_path):
     code = f"""
-import sys, tensorflow as tf
-sys.path[:0] = [{str(ROOT)!r}]
-two = [tf.config.LogicalDeviceConfiguration()] * 2
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, two)
-from hyperseg_tf.training.train import train
-from tests.training.tiny_run import build, recipe
-devices = ["cpu:0", "cpu:1"]
 out = {str(tmp_path / "run")!r}
 train(recipe(), {str(data)!r}, out, devices=devices, _build_model=build)
 """
     # A finished first half, then the whole, as after a kill between epochs.
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+    on_two_devices(code)
     model = keras.models.load_model(tmp_path / "run" / "latest.keras")
     assert int(model.optimizer.iterations) == 12
-    again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    again = on_two_devices(code)
     assert "all 3 epochs are done" in again.stderr, again.stderr[-3000:]
 
 
+@pytest.mark.slow
 def test_command_prints_how_to_resume(data, tmp_path, monkeypatch, capsys):
     import argparse
 
@@ -338,10 +337,120 @@ def test_command_prints_how_to_resume(data, tmp_path, monkeypatch, capsys):
     assert args.run(args) == 0
     assert "model.keras: mIoU" in capsys.readouterr().out
     facts = json.loads((tmp_path / "a run" / "run.json").read_text())
-    crop = {"type": "RandomCrop", "height": 11, "width": 14}
+    crop = {"type": "RandomCrop", "height": 11, "width": 14, "fill": None}
     assert facts["recipe"]["train"][1] == crop
 
 
 def test_tiny_run_is_what_these_tests_think(data):
     assert recipe().steps_per_epoch == 4
     assert tf.io.gfile.exists(str(data / "classes.csv"))
+
+
+def _after(monkeypatch, step, do):
+    """Do something when an optimizer step is done."""
+    from hyperseg_tf.training.state import Position
+
+    original = Position.on_train_batch_end
+
+    def hook(position, batch, logs=None):
+        original(position, batch, logs)
+        if position.step == step:
+            do()
+
+    monkeypatch.setattr(Position, "on_train_batch_end", hook)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [6, pytest.param(8, marks=pytest.mark.slow)])
+def test_run_stopped_by_sigterm_ends_like_an_uninterrupted_one(
+    step, whole, data, tmp_path, monkeypatch
+):
+    _, reference = whole
+    out = tmp_path / "run"
+    # Schedulers send it several times: that changes nothing.
+    sent = [signal.SIGTERM, signal.SIGTERM]
+    with monkeypatch.context() as patch, stoppable():
+        _after(patch, step, lambda: [os.kill(os.getpid(), s) for s in sent])
+        with pytest.raises(Stopped) as caught:
+            train(recipe(), data, out, _build_model=build)
+    assert caught.value.number == signal.SIGTERM
+    model = keras.models.load_model(out / "latest.keras")
+    assert int(model.optimizer.iterations) == step
+    assert not list(out.glob(".*.*"))
+    result = train(recipe(), data, out, _build_model=build)
+    assert_same_state(out, reference)
+    assert [row["epoch"] for row in result.log] == [1, 2, 3]
+
+
+@pytest.mark.slow
+def test_signals_of_a_python_caller_stay_the_callers(data, tmp_path, monkeypatch):
+    def mine(number, frame):
+        raise AssertionError
+
+    seen = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = signal.signal(signal.SIGINT, mine)
+    try:
+        _after(monkeypatch, 1, lambda: seen.extend(map(signal.getsignal, numbers)))
+        train(recipe(epochs=1), data, tmp_path / "run", _build_model=build)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [mine, signal.SIG_DFL, signal.SIG_DFL]
+
+
+@pytest.mark.slow
+def test_command_ended_by_sigterm_saves_and_says_how_to_resume(
+    data, tmp_path, monkeypatch, capsys
+):
+    import recipes
+    from hyperseg_tf import cli
+
+    monkeypatch.setattr(recipes, "get", lambda name: recipe())
+    monkeypatch.setattr("hyperseg_tf.training.model.build_hyperseg", build)
+    _after(monkeypatch, 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    words = ["train", "tiny", "--data", str(data), "--out", str(tmp_path / "run")]
+    assert cli.main([*words, "--weights", "none"]) == 143
+    said = capsys.readouterr().err
+    assert "stopping after this step; Ctrl-C stops at once" in said
+    assert "stopped; to resume:\n  hyperseg-tf train tiny" in said
+    model = keras.models.load_model(tmp_path / "run" / "latest.keras")
+    assert int(model.optimizer.iterations) == 2
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_that_names_the_file_and_keeps_what_was_saved(
+    data, tmp_path, monkeypatch, capsys
+):
+    import recipes
+    from hyperseg_tf import cli
+
+    monkeypatch.setattr(recipes, "get", lambda name: recipe())
+    monkeypatch.setattr("hyperseg_tf.training.model.build_hyperseg", build)
+    words = ["train", "tiny", "--data", str(data), "--out", str(tmp_path / "run")]
+    words += ["--weights", "none", "--set", "overlays=0"]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limit = (10_000, hard)  # below the size of a model
+    try:
+        with monkeypatch.context() as patch:
+            _after(patch, 5, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+            assert cli.main(words) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("hyperseg-tf: error: ") and "File too large" in line
+    assert str(tmp_path / "run") in line and "/." not in line
+    model = keras.models.load_model(tmp_path / "run" / "latest.keras")
+    assert int(model.optimizer.iterations) == 4
+    assert not list((tmp_path / "run").glob(".*.*"))
+
+
+@pytest.mark.parametrize(
+    "split", ["train", pytest.param("val", marks=pytest.mark.slow)]
+)
+def test_data_that_vanish_while_it_trains_are_named(split, tmp_path, monkeypatch):
+    folder = write_data(tmp_path / "data")
+    _after(monkeypatch, 5, lambda: shutil.rmtree(folder / split))
+    with pytest.raises(UserError, match=f"{folder / split}/.*can be read: No such"):
+        train(recipe(cache=False, epochs=9), folder, tmp_path / "r", _build_model=build)
+    model = keras.models.load_model(tmp_path / "r" / "latest.keras")
+    assert int(model.optimizer.iterations) % 4 == 0

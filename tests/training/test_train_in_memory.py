@@ -30,7 +30,8 @@ class Held(Sample):
 class InMemory:
     """A reader that keeps nothing of the files but their bytes and labels."""
 
-    recognises = staticmethod(folder.recognises)
+    NAME, LAYOUT = folder.NAME, folder.LAYOUT
+    look = staticmethod(folder.look)
     has_split = staticmethod(folder.has_split)
 
     def __init__(self):

@@ -75,17 +75,17 @@ def test_first_loss_logits_gradients_and_statistics(model, gold):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "optimizer", "tolerances"),
     [
         ("sgd", lambda rate: keras.optimizers.SGD(rate), (1e-4, 1e-3, 3e-3)),
-        pytest.param(
+        (
             "adam",
             lambda rate: keras.optimizers.Adam(
                 1e-3, beta_1=0.5, beta_2=0.999, epsilon=1e-8
             ),
             (3e-3, 2e-2, 4e-2),
-            marks=pytest.mark.slow,
         ),
     ],
 )

@@ -3,7 +3,9 @@
 As a program it trains into a folder, so that tests can kill it.
 """
 
+import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -66,6 +68,36 @@ def build(preset, num_classes, weights):
     x = keras.layers.Dropout(0.3)(keras.layers.ReLU()(x))
     x = keras.layers.Dropout(0.1)(x)
     return keras.Model(inputs, keras.layers.Conv2D(num_classes, 1)(x))
+
+
+def on_two_devices(code):
+    """Run code in a process with two logical CPUs, `devices` their names."""
+    start = f"""
+import sys, tensorflow as tf
+sys.path[:0] = [{str(Path(__file__).parents[2])!r}]
+two = [tf.config.LogicalDeviceConfiguration()] * 2
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, two)
+from hyperseg_tf.training.train import train
+from tests.training.tiny_run import build, recipe
+devices = ["cpu:0", "cpu:1"]
+"""
+    command = [sys.executable, "-c", start + code]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done
+
+
+def assert_same_state(a, b):
+    """Weights, optimizer and step of two runs agree, bit for bit."""
+    for x, y in zip(_state(a), _state(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def _state(out):
+    model = keras.models.load_model(out / "latest.keras")
+    variables = model.variables + model.optimizer.variables
+    return [np.asarray(v) for v in variables if v.name != "seed_generator_state"]
 
 
 if __name__ == "__main__":
