@@ -3,7 +3,7 @@
 All endpoints take RGB 0..255 and any height and width:
 
     serving_default  images  float32 (B, H, W, 3), values 0..255
-                     -> logits      float32 (B, H, W, C)
+                     -> logits      float32 (B, H, W, C), or another of `OUTPUTS`
     serve_uint8      images  uint8 (B, H, W, 3)
                      -> class_map   uint8 (B, H, W)
                      -> confidence  float32 (B, H, W), softmax of that class
@@ -11,67 +11,73 @@ All endpoints take RGB 0..255 and any height and width:
                      -> class_map   uint8 (B, max H, max W), filled with 255
                      -> confidence  float32 (B, max H, max W), filled with 0
                      -> sizes       int32 (B, 2), height and width of each picture
+    serve_png        encoded string (B,), as of serve_bytes
+                     -> png_bytes   string (B,), grey PNG files: class numbers, 0..254
+                     -> sizes       int32 (B, 2)
 
-Pictures of `serve_bytes` go through the network one by one at their own size, so what
-else is in the batch changes nothing. EXIF orientation is not applied there, alpha is
-dropped. Only stock TensorFlow operations are used, none compiled by XLA, because
-servers and converters refuse those. `assets.extra/classes.json` has the names and
-colours.
+Encoded pictures go through the network one by one at their own size, so what
+else is in the batch changes nothing. They are decoded as `predict` decodes them, to the
+last bit: turned as their EXIF says (`base/orientation.py`), so that `sizes` and
+class maps are of the upright picture; alpha is dropped, grey repeated, of 16 bits the
+upper 8 are kept. A request of more than `max_pixels` fails before anything is decoded,
+by an error that names the picture (`export/requests.py`); so do class maps of logits
+that are not finite, while `serving_default` gives logits as they are. A picture that is
+damaged behind its header is the decoder's error, without its number.
+
+Only stock TensorFlow operations are used, none compiled by XLA, because servers and
+converters refuse those. `assets.extra/classes.json` has the names and colours, and what
+a request may have.
 """
 
 from pathlib import Path
 
-import keras
-
 from hyperseg_tf.base import pixels
-from hyperseg_tf.base.atomic import atomic_folder, check_target
 from hyperseg_tf.base.constants import VOID
-from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.limit import Limit
 from hyperseg_tf.export import verify as verification
+from hyperseg_tf.export.graph import ServingGraph
+from hyperseg_tf.export.parity import Row
 from hyperseg_tf.export.signature import (
     CLASS_MAP,
     CONFIDENCE,
     ENCODED,
     IMAGES,
-    LOGITS,
+    PNG,
     SIZES,
-    write_classes,
+    request_limit,
 )
-from hyperseg_tf.inference.segmenter import open_model
 
 CLASSES_FILE = Path("assets.extra", "classes.json")
 
 
-def write(
-    model: keras.Model | str | Path,
-    out: Path,
-    overwrite: bool = False,
-    verify: bool = True,
-) -> Path:
-    """Write a SavedModel folder; see `hyperseg_tf.export.write`."""
-    if keras.backend.backend() != "tensorflow":
-        raise UserError(
-            "a SavedModel is written by TensorFlow: the Keras backend is "
-            f"{keras.backend.backend()}; set KERAS_BACKEND=tensorflow."
-        )
-    check_target(out, overwrite)
-    model = open_model(model)
-    with atomic_folder(out, overwrite) as folder:
-        _save(model.fold("slices") if hasattr(model, "fold") else model, folder)
-        write_classes(model, folder / CLASSES_FILE)
-        if verify:
-            verification.saved_model(model, folder)
-    return out
+def write(graph: ServingGraph, folder: Path, facts: dict) -> None:
+    """Write the folder; the facts are written by the caller, at `CLASSES_FILE`."""
+    limit = request_limit(graph.model, graph.options.max_pixels)
+    _save(graph, folder, limit)
 
 
-def _save(model: keras.Model, folder: Path) -> None:
+def check(graph: ServingGraph, folder: Path) -> list[Row]:
+    """Compare all endpoints; the rows are those of `serving_default`."""
+    limit = request_limit(graph.model, graph.options.max_pixels)
+    return verification.saved_model(graph, folder, limit)
+
+
+def _save(graph: ServingGraph, folder: Path, limit: Limit) -> None:
     import tensorflow as tf
+
+    from hyperseg_tf.base import encoded as encoded_pictures
+    from hyperseg_tf.export import requests
 
     def spec(shape, dtype, name):
         return tf.TensorSpec(shape, dtype, name)
 
+    # One function that all endpoints call: traced once, and once in the file.
+    @tf.function(
+        input_signature=[spec((None, None, None, 3), tf.float32, "pixels")],
+        autograph=False,
+    )
     def network(images):
-        return model(pixels.normalise(images), training=False)
+        return graph.network(pixels.normalise(images), training=False)
 
     def classify(images):
         logits = network(tf.cast(images, tf.float32))
@@ -79,53 +85,77 @@ def _save(model: keras.Model, folder: Path) -> None:
         confidence = tf.exp(
             tf.reduce_max(logits, axis=-1) - tf.reduce_logsumexp(logits, axis=-1)
         )
-        return tf.argmax(logits, axis=-1, output_type=tf.int32), confidence
+        confidence = requests.checked_confidence(confidence)
+        class_map = tf.argmax(logits, axis=-1, output_type=tf.int32)
+        return tf.cast(class_map, tf.uint8), confidence
 
     @tf.function(input_signature=[spec((None, None, None, 3), tf.float32, IMAGES)])
     def serving_default(images):
-        return {LOGITS: network(images)}
+        images = requests.checked_images(images, limit)
+        return {graph.options.output: graph.answer(network(images), images)}
 
     @tf.function(input_signature=[spec((None, None, None, 3), tf.uint8, IMAGES)])
     def serve_uint8(images):
-        class_map, confidence = classify(images)
-        return {CLASS_MAP: tf.cast(class_map, tf.uint8), CONFIDENCE: confidence}
+        class_map, confidence = classify(requests.checked_images(images, limit))
+        return {CLASS_MAP: class_map, CONFIDENCE: confidence}
 
-    def serve_one(contents):
-        image = tf.io.decode_image(contents, channels=3, expand_animations=False)
-        image = tf.ensure_shape(image, (None, None, 3))
-        class_map, confidence = classify(image[None])
+    def classify_encoded(contents, orientation):
+        image = requests.checked_depth(encoded_pictures.decode_rgb(contents), contents)
+        return classify(encoded_pictures.turned(image, orientation)[None])
+
+    def serve_one(contents, size, orientation, largest):
+        class_map, confidence = classify_encoded(contents, orientation)
+        fill = [[0, largest[0] - size[0]], [0, largest[1] - size[1]]]
         return (
-            tf.RaggedTensor.from_tensor(class_map[0]),
-            tf.RaggedTensor.from_tensor(confidence[0]),
-            tf.shape(image)[:2],
+            tf.pad(class_map[0], fill, constant_values=VOID),
+            tf.pad(confidence[0], fill),
         )
 
     @tf.function(input_signature=[spec((None,), tf.string, ENCODED)])
     def serve_bytes(encoded):
-        class_map, confidence, sizes = tf.map_fn(
-            serve_one,
-            encoded,
-            fn_output_signature=(
-                tf.RaggedTensorSpec((None, None), tf.int32, ragged_rank=1),
-                tf.RaggedTensorSpec((None, None), tf.float32, ragged_rank=1),
-                tf.TensorSpec((2,), tf.int32),
+        encoded, sizes, orientations = requests.checked_encoded(encoded, limit)
+        largest = tf.reduce_max(tf.pad(sizes, [[0, 1], [0, 0]]), axis=0)
+        class_map, confidence = tf.cond(
+            tf.size(encoded) > 0,
+            lambda: tf.map_fn(
+                lambda one: serve_one(*one, largest),
+                (encoded, sizes, orientations),
+                fn_output_signature=(
+                    tf.TensorSpec((None, None), tf.uint8),
+                    tf.TensorSpec((None, None), tf.float32),
+                ),
+                # One at a time: several large pictures would fill the memory.
+                parallel_iterations=1,
             ),
-            # One at a time: several large pictures at once would fill the memory.
+            # Nothing cannot be stacked.
+            lambda: (tf.zeros((0, 0, 0), tf.uint8), tf.zeros((0, 0, 0))),
+        )
+        return {CLASS_MAP: class_map, CONFIDENCE: confidence, SIZES: sizes}
+
+    def png_of_one(contents, orientation):
+        class_map, confidence = classify_encoded(contents, orientation)
+        # Nothing else asks for the confidence, whose assertion must be asked.
+        with tf.control_dependencies([confidence]):
+            return tf.io.encode_png(class_map[0, ..., None])
+
+    @tf.function(input_signature=[spec((None,), tf.string, ENCODED)])
+    def serve_png(encoded):
+        encoded, sizes, orientations = requests.checked_encoded(encoded, limit)
+        files = tf.map_fn(
+            lambda one: png_of_one(*one),
+            (encoded, orientations),
+            fn_output_signature=tf.TensorSpec((), tf.string),
             parallel_iterations=1,
         )
-        return {
-            CLASS_MAP: tf.cast(class_map.to_tensor(VOID), tf.uint8),
-            CONFIDENCE: confidence.to_tensor(0.0),
-            SIZES: sizes,
-        }
+        return {PNG: files, SIZES: sizes}
 
     # A bare module with the variables: the export then holds no Keras object that
     # loading would try to revive.
     module = tf.Module()
-    module.weights = [weight.value for weight in model.weights]
+    module.weights = [weight.value for weight in graph.network.weights]
     signatures = {
         function.__name__: function.get_concrete_function()
-        for function in (serve_uint8, serve_bytes)
+        for function in (serve_uint8, serve_bytes, serve_png)
     }
     signatures["serving_default"] = serving_default.get_concrete_function()
     tf.saved_model.save(module, str(folder), signatures=signatures)

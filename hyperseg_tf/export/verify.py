@@ -1,4 +1,4 @@
-"""No export appears that does not reproduce its model in a process without our code."""
+"""Every endpoint of a SavedModel against its model, in a process without our code."""
 
 import subprocess
 import sys
@@ -10,26 +10,28 @@ import keras
 import numpy as np
 from PIL import Image
 
-from hyperseg_tf.base import pixels
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.limit import Limit
+from hyperseg_tf.export import encoded_samples
+from hyperseg_tf.export.bounds import bounds_of
+from hyperseg_tf.export.gate import row
+from hyperseg_tf.export.graph import ServingGraph
+from hyperseg_tf.export.parity import Row
+from hyperseg_tf.export.reference import Reference, reference
 from hyperseg_tf.export.signature import (
     CLASS_MAP,
     CONFIDENCE,
     ENCODED,
     IMAGES,
-    LOGITS,
     SIZES,
 )
 
-# Of the spread of the logits: what folding and another order of sums may change.
-TOLERANCE = 1e-3
-
-# Weights are computed and multiplied level by level, so some models magnify rounding
-# errors; what this relative change of the input does to the logits is allowed, too.
-_ROUNDING = 1e-6
-
-# Off every multiple of the patch size, and two sizes.
+# Off every multiple of the patch size, and two sizes; for exports that take less, two
+# of the smallest.
 _SIZES = ((97, 131), (64, 96))
+_SMALL_SIZES = ((29, 31), (32, 23))
+
+_BOUNDS = bounds_of("float32")
 
 # Runs with `python -I`: neither the working folder nor PYTHONPATH is searched, and
 # an installed copy of the project cannot be imported either.
@@ -60,25 +62,48 @@ with np.load(samples) as data:
         for key, value in endpoints["serve_uint8"](**{images_name: images}).items():
             out["uint8_%s_%d" % (key, i)] = value
     encoded = tf.constant([data["encoded_%d" % i].tobytes() for i in range(2)])
+    files = [data[key].tobytes() for key in sorted(data) if key.startswith("photo")]
+requests = [files[at : at + AT_ONCE] for at in range(0, len(files), AT_ONCE)]
 for key, value in endpoints["serve_bytes"](**{encoded_name: encoded}).items():
     out["bytes_%s" % key] = value
+ASK
 np.savez(results, **out)
-"""
+""".replace("AT_ONCE", str(encoded_samples.AT_ONCE)).replace("ASK", encoded_samples.ASK)
 
 
-def saved_model(model: keras.Model, folder: Path) -> None:
+def saved_model(graph: ServingGraph, folder: Path, limit: Limit) -> list[Row]:
     """Compare all endpoints of a SavedModel with the model it was made of.
 
+    Args:
+        graph: The original, and which output `serving_default` has.
+        folder: The SavedModel.
+        limit: What a request to it may have.
+
+    Returns:
+        How `serving_default` compares.
+
     Raises:
-        UserError: It does not load, or an output differs by more than rounding.
+        UserError: It does not load, an output of another endpoint differs by more than
+            rounding, or the model's logits are not finite.
     """
+    model, options = graph.model, graph.options
+    if hasattr(model, "with_implementation"):
+        model = model.with_implementation("einsum")
     rng = np.random.default_rng(0)
-    images = [_picture(rng, 2 - i, size) for i, size in enumerate(_SIZES)]
+    fits = 2 * limit.padded(*_SIZES[0]) <= limit.pixels
+    sizes = _SIZES if fits else _SMALL_SIZES
+    images = [_picture(rng, 2 - i, size) for i, size in enumerate(sizes)]
+    # Before a process is started: of a model without finite logits there is nothing to
+    # compare, and the export refuses to answer.
+    right = [reference(model, batch, _BOUNDS) for batch in images]
     samples = {f"images_{i}": batch for i, batch in enumerate(images)}
     for i, batch in enumerate(images):
         buffer = BytesIO()
         Image.fromarray(batch[0]).save(buffer, "PNG")
         samples[f"encoded_{i}"] = np.frombuffer(buffer.getvalue(), np.uint8)
+    photographs = encoded_samples.photographs(rng, _picture, limit)
+    for i, file in enumerate(photographs):
+        samples[f"photograph_{i:02}"] = np.frombuffer(file, np.uint8)
     with tempfile.TemporaryDirectory() as scratch:
         given, results = Path(scratch, "samples.npz"), Path(scratch, "results.npz")
         np.savez(given, **samples)
@@ -93,47 +118,50 @@ def saved_model(model: keras.Model, folder: Path) -> None:
                 "an export must load without this project: loading it in a process "
                 f"of its own failed ({lines[-1]}); nothing was written."
             )
-        with np.load(results) as found:
-            compare(model, images, dict(found))
+        with np.load(results) as file:
+            found = dict(file)
+        rows = [
+            row(
+                f"picture {i} of {batch.shape[1]}x{batch.shape[2]}, batch {len(batch)}",
+                model,
+                batch,
+                found[f"{options.output}_{i}"],
+                right[i],
+                options,
+                _BOUNDS,
+            )
+            for i, batch in enumerate(images)
+        ]
+        if all(one.fault == "" and one.error_holds for one in rows):
+            compare(right, found)
+            read = encoded_samples.as_predicted(photographs, Path(scratch))
+            compare_photographs(model, read, found)
+        return rows
 
 
-def compare(
-    model: keras.Model, images: list[np.ndarray], found: dict[str, np.ndarray]
-) -> None:
+def compare(right: list[Reference], found: dict[str, np.ndarray]) -> None:
     """Raise `UserError` where outputs of an export differ from the model's.
 
-    The model computes with its specification of the dynamic convolution, which the
-    export does not contain, and with its batch norms, which the export has folded.
     Class maps may differ only where the two best classes are as close as rounding.
 
     Args:
-        model: The original.
-        images: Two batches, uint8 (B, H, W, 3); `serve_bytes` got the first picture
-            of each.
-        found: logits_i, uint8_class_map_i, uint8_confidence_i, bytes_class_map,
+        right: What the model says of two batches (B, H, W, 3); `serve_bytes` got the
+            first picture of each.
+        found: uint8_class_map_i, uint8_confidence_i, bytes_class_map,
             bytes_confidence, bytes_sizes.
     """
-    if hasattr(model, "with_implementation"):
-        model = model.with_implementation("einsum")
-    sizes = np.array([batch.shape[1:3] for batch in images])
+    sizes = np.array([one.logits.shape[1:3] for one in right])
     if not np.array_equal(found[f"bytes_{SIZES}"], sizes):
         _fail(f"serve_bytes {SIZES}", f"{found[f'bytes_{SIZES}'].tolist()}")
-    for i, batch in enumerate(images):
-        x = pixels.normalise(batch)
-        logits = keras.ops.convert_to_numpy(model(x, training=False))
-        nearby = model(x * np.float32(1 + _ROUNDING), training=False)
-        shift = float(np.abs(keras.ops.convert_to_numpy(nearby) - logits).max())
-        # A fresh model's logits may all be of order 1e-10; equal ones must compare.
-        spread = max(float(np.ptp(logits)), 1e-3 * float(np.abs(logits).max()), 1e-30)
-        limit = max(TOLERANCE * spread, 10 * shift)
-        _close(f"serving_default {LOGITS}", found[f"{LOGITS}_{i}"], logits, limit)
+    for i, one in enumerate(right):
+        logits, limit = one.logits, one.slack(_BOUNDS)
         confidence = _softmax_max(logits)
         # A softmax changes by at most half as much as its logits.
         slack = max(limit / 2, 1e-5)
         names = (f"uint8_{CLASS_MAP}_{i}", f"uint8_{CONFIDENCE}_{i}")
         _same_classes("serve_uint8", found[names[0]], logits, limit)
         _close(f"serve_uint8 {CONFIDENCE}", found[names[1]], confidence, slack)
-        height, width = batch.shape[1:3]
+        height, width = logits.shape[1:3]
         corner = np.s_[i : i + 1, :height, :width]
         _same_classes(
             "serve_bytes", found[f"bytes_{CLASS_MAP}"][corner], logits[:1], limit
@@ -144,6 +172,34 @@ def compare(
             confidence[:1],
             slack,
         )
+
+
+def compare_photographs(
+    model: keras.Model, images: list[np.ndarray], found: dict[str, np.ndarray]
+) -> None:
+    """Raise `UserError` where an export sees other pictures in files than `predict`.
+
+    Args:
+        model: The original.
+        images: The photographs as `predict` reads them.
+        found: What the export said to them.
+    """
+    sizes = [image.shape[:2] for image in images]
+    places = {size: [i for i, s in enumerate(sizes) if s == size] for size in sizes}
+    expected = {
+        size: reference(model, np.stack([images[i] for i in at]), _BOUNDS)
+        for size, at in places.items()
+    }
+    for what, told, class_maps in encoded_samples.answers(found, images):
+        shapes = [class_map.shape for class_map in class_maps]
+        if told != sizes or shapes != sizes:
+            difference = f"{told}, class maps of {shapes}, instead of {sizes}"
+            _fail(f"{what} of photographs {SIZES}", difference)
+        for size, at in places.items():
+            maps = np.stack([class_maps[i] for i in at])
+            right = expected[size]
+            slack = right.slack(_BOUNDS)
+            _same_classes(f"{what} of photographs", maps, right.logits, slack)
 
 
 def _close(what: str, found: np.ndarray, expected: np.ndarray, limit: float) -> None:
