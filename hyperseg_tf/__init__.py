@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "HyperSeg": "network.model",
-    "load": "network.model",
+    "load": "network.model_file",
     "DPWConv": "network.dpw_conv",
     "Preset": "presets",
     "Segmenter": "inference.segmenter",

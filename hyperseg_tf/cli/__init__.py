@@ -6,26 +6,29 @@ that never needs it says `set_defaults(tensorflow=False)`.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 
 from hyperseg_tf import __version__
 from hyperseg_tf.base.errors import UserError
-from hyperseg_tf.base.progress import ending_bars
+from hyperseg_tf.base.progress import ending_bars, say
+from hyperseg_tf.base.stopping import stoppable
 from hyperseg_tf.cli import (
     benchmark,
+    cluster,
     convert,
     data,
     evaluate,
     export,
+    failures,
     inspect,
     predict,
     presets,
     recipes,
+    streams,
     train,
 )
-from hyperseg_tf.cli.exit_status import FAILED, INTERRUPTED
+from hyperseg_tf.cli.exit_status import FAILED, interrupted
 from hyperseg_tf.cli.quiet import import_tensorflow
 
 _COMMANDS = (
@@ -35,6 +38,7 @@ _COMMANDS = (
     inspect,
     export,
     convert,
+    cluster,
     benchmark,
     data,
     presets,
@@ -45,9 +49,21 @@ _COMMANDS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
-    0: done; 2: the user can mend it, one line on stderr says how; 130: Ctrl-C.
+    0: done; 2: the user can mend it, one line on stderr says how; 130: Ctrl-C; 143:
+    SIGTERM; 129: SIGHUP. What was begun is tidied up.
     """
+    streams.prepare()
     args = _parser().parse_args(argv)
+    with stoppable():
+        try:
+            return _run(args)
+        except KeyboardInterrupt as error:
+            what = f"ended by {error}" if str(error) else "interrupted"
+            say(f"hyperseg-tf: {what}")
+            return interrupted(error)
+
+
+def _run(args: argparse.Namespace) -> int:
     try:
         if getattr(args, "tensorflow", True):
             import_tensorflow()
@@ -58,23 +74,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _fail(str(error))
     except BrokenPipeError:
-        # Somebody like `head` has seen enough; nothing may be flushed at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Somebody like `head` has seen enough.
+        streams.drop_stdout()
         return 0
-    except OSError as error:
-        if error.filename is None:
+    except Exception as error:
+        message = failures.in_words(error)
+        if message is None:
             raise
-        return _fail(
-            f"a file could not be read or written: {error.filename}: "
-            f"{error.strerror}; check the path and its permissions."
-        )
-    except KeyboardInterrupt:
-        print("hyperseg-tf: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return _fail(message)
 
 
 def _fail(message: str) -> int:
-    print(f"hyperseg-tf: error: {' '.join(message.split())}", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        streams.drop_stdout()
+    say(f"hyperseg-tf: error: {' '.join(message.split())}")
     return FAILED
 
 
@@ -83,6 +98,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="hyperseg-tf",
         description="Real-time semantic segmentation with HyperSeg: train on a folder "
         "of images, score, predict, export.",
+        epilog="exit status: 0 done, 2 a mistake that you can mend, one line says how, "
+        "130 Ctrl-C, 143 SIGTERM, 129 SIGHUP",
     )
     parser.add_argument(
         "--version", action="version", version=f"hyperseg-tf {__version__}"

@@ -1,4 +1,4 @@
-"""`hyperseg-tf benchmark`: latency of a model on this machine."""
+"""`hyperseg-tf benchmark`: latency of a model, and of its exports, on this machine."""
 
 import argparse
 from pathlib import Path
@@ -10,38 +10,88 @@ def add(commands) -> None:
     """Add `benchmark` to the command line."""
     parser = commands.add_parser(
         "benchmark",
-        help="time a model on this machine",
-        description="Time the folded, frozen model: normalised image in, logits out.",
+        help="time a model, or all its exports, on this machine",
+        description="Time the folded, frozen model: normalised image in, logits out. "
+        "With --formats: export the model, run every export in its own runtime, in "
+        "turns, and show size, speed, memory and agreement beside the model's own.",
     )
     parser.add_argument("model", help=".keras file, or the name of a preset")
     parser.add_argument(
         "--size", type=size, metavar="HxW", help="default: the preset's"
     )
-    parser.add_argument("--batch-size", type=int, default=1, metavar="N")
-    parser.add_argument("--calls", type=int, default=50, metavar="N")
+    parser.add_argument("--batch", "--batch-size", type=int, default=1, metavar="N")
+    parser.add_argument(
+        "--calls",
+        type=int,
+        default=50,
+        metavar="N",
+        help="timed (default: %(default)s)",
+    )
     parser.add_argument("--threads", type=int, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers")
+    formats = parser.add_argument_group("exports")
+    formats.add_argument(
+        "--formats",
+        metavar="LIST",
+        help="all, or formats of `export` with or without a precision: "
+        "saved_model,tflite,onnx:int8",
+    )
+    formats.add_argument(
+        "--calibrate",
+        type=Path,
+        metavar="DIR",
+        help="pictures or a data set for int8, which are left out without",
+    )
+    formats.add_argument(
+        "--labels",
+        type=Path,
+        metavar="DIR",
+        help="data set that the model and all exports are scored on",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Time, print, write the file asked for."""
     from hyperseg_tf.base.errors import UserError
-    from hyperseg_tf.profiling import benchmark
 
-    for name in ("batch_size", "calls", "threads"):
+    for name in ("batch", "calls", "threads"):
         value = getattr(args, name)
         if value is not None and value < 1:
-            raise UserError(f"--{name.replace('_', '-')} is at least 1: got {value}.")
-    result = benchmark.run(
-        args.model,
-        size=args.size,
-        batch_size=args.batch_size,
-        calls=args.calls,
-        threads=args.threads,
-    )
+            raise UserError(f"--{name} is at least 1: got {value}.")
+    for name in ("calibrate", "labels"):
+        if args.formats is None and getattr(args, name) is not None:
+            raise UserError(f"--{name} is for exports: add --formats all.")
+    result = _benchmark(args) if args.formats is None else _comparison(args)
     print(result.table())
     if args.json:
         result.write_json(args.json)
         print(args.json)
     return 0
+
+
+def _benchmark(args: argparse.Namespace):
+    from hyperseg_tf.profiling import benchmark
+
+    return benchmark.run(
+        args.model,
+        size=args.size,
+        batch_size=args.batch,
+        calls=args.calls,
+        threads=args.threads,
+    )
+
+
+def _comparison(args: argparse.Namespace):
+    from hyperseg_tf.export.comparison import compare
+
+    return compare(
+        args.model,
+        args.formats,
+        size=args.size,
+        batch=args.batch,
+        calls=args.calls,
+        threads=args.threads,
+        calibrate=args.calibrate,
+        labels=args.labels,
+    )

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from hyperseg_tf.base.constants import ABSENT, SPLITS
+from hyperseg_tf.cli.labels import add_labels
 from hyperseg_tf.cli.size import size
 from hyperseg_tf.protocols import PROTOCOLS
 
@@ -40,6 +41,13 @@ def add(commands) -> None:
         help="draw the confusion matrix (default: beside --json)",
     )
     parser.add_argument(
+        "--save-label-ids",
+        type=Path,
+        metavar="FOLDER",
+        help="write the predictions as PNGs of the values that the data's labels "
+        "have, as benchmarks' servers take them",
+    )
+    parser.add_argument(
         "--absent",
         choices=ABSENT,
         default="skip",
@@ -53,6 +61,7 @@ def add(commands) -> None:
         help="resize images to this for the network (default: the protocol's)",
     )
     parser.add_argument("--batch-size", type=int, default=1, metavar="N")
+    add_labels(parser)
     parser.set_defaults(run=run)
 
 
@@ -71,8 +80,12 @@ def run(args: argparse.Namespace) -> int:
         batch_size=args.batch_size,
         absent=args.absent,
         image_size=args.size,
+        label_ids=args.save_label_ids,
+        labels=args.read_labels or "",
     )
     print(result.table())
+    if args.save_label_ids:
+        print(args.save_label_ids)
     confusion = args.confusion
     if args.json:
         result.write_json(args.json)

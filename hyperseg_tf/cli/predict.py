@@ -17,7 +17,7 @@ def add(commands) -> None:
     )
     parser.add_argument("model", type=Path, help=".keras file written by train")
     parser.add_argument(
-        "inputs", type=Path, nargs="+", metavar="INPUT", help="pictures and folders"
+        "inputs", nargs="+", metavar="INPUT", help="pictures and folders"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument(
@@ -47,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
     )
     for written in result.written:
         print(written.classes, written.overlay)
+    for note in result.notes:
+        print(f"note: {note}", file=sys.stderr)
     for error in result.errors:
         print(f"hyperseg-tf: error: {error}", file=sys.stderr)
     return 2 if result.errors else 0

@@ -19,8 +19,12 @@ def import_tensorflow() -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # The lines come from C++ and go to file descriptor 2, whatever sys.stderr is.
     sys.stderr.flush()
+    try:
+        hidden = tempfile.TemporaryFile()
+    except OSError:
+        return  # No space for the lines: they are seen once somebody imports it.
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as hidden:
+    with hidden:
         os.dup2(hidden.fileno(), 2)
         complete = False
         try:

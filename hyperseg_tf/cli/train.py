@@ -2,10 +2,11 @@
 
 import argparse
 import shlex
-import sys
 from pathlib import Path
 
-from hyperseg_tf.cli.exit_status import INTERRUPTED
+from hyperseg_tf.base.progress import say
+from hyperseg_tf.cli.exit_status import interrupted
+from hyperseg_tf.cli.labels import add_labels
 
 
 def add(commands) -> None:
@@ -13,7 +14,9 @@ def add(commands) -> None:
     parser = commands.add_parser(
         "train",
         help="train a recipe on a folder of images and labels",
-        description="Train a recipe. The same command again resumes a stopped run.",
+        description="Train a recipe. The same command again resumes a stopped run. "
+        "Ctrl-C (exit status 130) and SIGTERM (143) stop after the step, saved; Ctrl-C "
+        "again at once.",
     )
     parser.add_argument("recipe", help="name; `hyperseg-tf recipes` lists them")
     parser.add_argument("--data", type=Path, required=True, help="folder of the data")
@@ -24,8 +27,9 @@ def add(commands) -> None:
         action="append",
         default=[],
         metavar="name=value",
-        help="change a field of the recipe, epochs=3, or of one of its transforms, "
-        "train.RandomCrop.height=512; may be repeated",
+        help="change a field of the recipe, epochs=3, of one of its transforms, "
+        "train.RandomCrop.height=512, or of its pruning, prune.sparsity=0.75; may be "
+        "repeated",
     )
     parser.add_argument(
         "--weights",
@@ -33,6 +37,12 @@ def add(commands) -> None:
         help="imagenet, imagenet-or-random, none (random) or a file; default: the "
         "recipe's",
     )
+    parser.add_argument(
+        "--split-val",
+        metavar="SHARE",
+        help="hold this share of train back for validation, where there is no val: 0.1",
+    )
+    add_labels(parser)
     parser.add_argument(
         "--devices", type=int, help="number of GPUs that share a batch; default: all"
     )
@@ -48,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
 
     recipe = recipes.get(args.recipe)
     weights = [] if args.weights is None else [f"weights={args.weights}"]
-    recipe = recipes.replace_from_strings(recipe, args.settings + weights)
+    held = [] if args.split_val is None else [f"split_val={args.split_val}"]
+    read = [] if args.read_labels is None else [f"read_labels={args.read_labels}"]
+    recipe = recipes.replace_from_strings(recipe, args.settings + weights + held + read)
 
     from hyperseg_tf.training.train import train
 
@@ -56,10 +68,14 @@ def run(args: argparse.Namespace) -> int:
         result = train(
             recipe, args.data, args.out, resume=not args.fresh, devices=args.devices
         )
-    except KeyboardInterrupt:
-        print(f"stopped; to resume:\n  {_command(args)}", file=sys.stderr)
-        return INTERRUPTED
-    print(f"{result.model}: mIoU {result.best_miou:.4f} (epoch {result.best_epoch})")
+    except KeyboardInterrupt as error:
+        say(f"stopped; to resume:\n  {_command(args)}")
+        return interrupted(error)
+    pruned = "" if result.sparsity is None else f", sparsity {result.sparsity:.3f}"
+    print(
+        f"{result.model}: mIoU {result.best_miou:.4f} (epoch {result.best_epoch})"
+        f"{pruned}"
+    )
     return 0
 
 
@@ -71,6 +87,10 @@ def _command(args: argparse.Namespace) -> str:
         words += ["--set", setting]
     if args.weights is not None:
         words += ["--weights", args.weights]
+    if args.split_val is not None:
+        words += ["--split-val", args.split_val]
+    if args.read_labels is not None:
+        words += ["--read-labels", args.read_labels]
     if args.devices is not None:
         words += ["--devices", str(args.devices)]
     return shlex.join(words)

@@ -1,8 +1,10 @@
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,11 @@ from PIL import Image
 
 import hyperseg_tf
 from hyperseg_tf import cli
+from hyperseg_tf.base.atomic import atomic_file
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import bar
 from hyperseg_tf.cli.size import size
+from tests.hostile.entries import strange_entries
 from tests.terminal import terminal
 from tests.tiny_segmenter import NAMES, random_hyperseg, write_data
 
@@ -52,7 +56,8 @@ def test_help_answers_without_tensorflow():
         "import sys, hyperseg_tf.cli as cli\n"
         "for words in [['--help'], ['train', '--help'], ['evaluate', '--help'],"
         " ['predict', '--help'], ['export', '--help'], ['benchmark', '--help'],"
-        " ['data', '--help'], ['inspect', '--help'], ['convert', '--help']]:\n"
+        " ['data', '--help'], ['inspect', '--help'], ['convert', '--help'],"
+        " ['cluster', '--help']]:\n"
         "    try: cli.main(words)\n"
         "    except SystemExit as end: assert end.code == 0\n"
         "assert cli.main(['presets']) == 0\n"
@@ -175,11 +180,36 @@ def test_predict_goes_on_after_a_broken_file_and_says_so(model_file, tmp_path, c
 
 def test_export_refuses_an_unknown_format(model_file, tmp_path, capsys):
     words = ["export", str(model_file), "--out", str(tmp_path / "out")]
-    assert cli.main([*words, "--format", "onnx"]) == 2
+    assert cli.main([*words, "--format", "coreml"]) == 2
     assert "saved_model" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
+def test_export_passes_the_version_on(model_file, tmp_path, capsys):
+    (tmp_path / "out" / "4").mkdir(parents=True)
+    words = ["export", str(model_file), "--out", str(tmp_path / "out")]
+    assert cli.main([*words, "--version", "4"]) == 2
+    assert "has 4; name 5." in capsys.readouterr().err
+
+
+def test_export_passes_the_cap_on(model_file, tmp_path, capsys):
+    words = ["export", str(model_file), "--out", str(tmp_path / "out")]
+    assert cli.main([*words, "--max-pixels", "99"]) == 2
+    assert "max-pixels) is at least" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_predict_says_what_every_strange_entry_is(model_file, tmp_path, capsys):
+    strange = strange_entries(tmp_path / "in")
+    Image.new("RGB", (40, 33)).save(tmp_path / "in" / "good.png")
+    words = ["predict", str(model_file), str(tmp_path / "in")]
+    assert cli.main([*words, "--out", str(tmp_path / "out")]) == 2
+    printed = capsys.readouterr()
+    assert len(printed.err.splitlines()) == len(strange)
+    assert printed.out.split()[0].endswith("classes/good.png")
+
+
+@pytest.mark.slow
 def test_benchmark_takes_a_model_file(model_file, tmp_path, capsys):
     out = tmp_path / "b.json"
     words = ["benchmark", str(model_file), "--size", "32x64", "--calls", "2"]
@@ -204,6 +234,7 @@ def test_a_size_is_height_x_width(capsys):
     assert "HxW" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_tensorflow_says_nothing_unless_asked():
     code = (
         "from hyperseg_tf.cli.quiet import import_tensorflow\n"
@@ -225,3 +256,55 @@ def test_data_scenes_writes_a_folder_that_check_finds_sound(tmp_path, capsys):
     assert "train: 2 pairs" in capsys.readouterr().out
     assert cli.main([*words, "--seed", "1"]) == 2
     assert "new or empty folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_is_a_status_and_leaves_nothing_half_written(
+    monkeypatch, capsys, tmp_path, name, status
+):
+    number = getattr(signal, name)
+
+    def run(args):
+        with atomic_file(tmp_path / "a") as temporary:
+            temporary.write_text("half")
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+
+    assert _command(monkeypatch, run) == status
+    assert capsys.readouterr().err == f"hyperseg-tf: ended by {name}\n"
+    assert not list(tmp_path.iterdir())
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device; free some"),
+        (OSError("encoder error"), "encoder error; check the path"),
+        (MemoryError("12 GiB"), "memory must suffice for what is asked: 12 GiB; take"),
+    ],
+)
+def test_what_the_machine_did_is_one_line(monkeypatch, capsys, error, said):
+    def run(args):
+        raise error
+
+    assert _command(monkeypatch, run) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("hyperseg-tf: error: ") and said in line
+
+
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "2>&-", "2>/dev/full"])
+def test_a_stream_that_takes_nothing_is_no_traceback(redirection):
+    words = f"{sys.executable} -m hyperseg_tf presets {redirection}"
+    done = subprocess.run(words, shell=True, cwd=ROOT, capture_output=True, text=True)
+    if redirection != ">/dev/full":
+        assert (done.returncode, done.stderr) == (0, "")
+        return
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "No space left on device; free some space" in line
+
+
+def test_a_name_that_is_no_text_can_be_printed():
+    code = "from hyperseg_tf.cli import streams; streams.prepare(); print('a\\udcff')"
+    assert _python(code).stdout == "a\\udcff\n"

@@ -1,0 +1,16 @@
+"""The option of every command that reads label files."""
+
+import argparse
+
+
+def add_labels(parser: argparse.ArgumentParser) -> None:
+    """Add `--read-labels` to a command."""
+    parser.add_argument(
+        "--read-labels",
+        metavar="RULES",
+        help="how to read label files that do not say what the class file says: "
+        "0=0,255=1 (value in files = value in the class file, or void), first=1 "
+        "(classes count from 1), nearest (to a class's colour or value), grey (three "
+        "equal channels are values), bgr (red and blue swapped), others=void; with "
+        "commas between",
+    )
