@@ -8,9 +8,9 @@ WORKERS ?= 2
 CASES ?= 60000
 SEED ?= 0
 BENCH ?= bench
-BENCHMARKS ?= network_cpu blocks_cpu training_cpu scaling_cpu
+BENCHMARKS ?= network_cpu blocks_cpu training_cpu scaling_cpu compression data_cpu
 
-.PHONY: demo test test-slow ops fuzz bench bench-quick lint format clean
+.PHONY: demo test test-slow test-grid tf217 test-tf217 ops fuzz attack bench bench-quick lint format clean
 .DEFAULT_GOAL := demo
 
 # The stamps are newer than what they were made from, so nothing is installed twice.
@@ -24,6 +24,9 @@ BENCHMARKS ?= network_cpu blocks_cpu training_cpu scaling_cpu
 .venv/test: .venv/core
 	@echo "installing what the tests and benchmarks need (once) ..."
 	@$(PIP) install --constraint constraints.txt --editable '.[test]'
+	@# The first asks for an old absl-py, which only its own tests import; of the second only
+	@# the table of labels is wanted, which ours is held against.
+	@$(PIP) install --constraint constraints.txt --no-deps tensorflow-model-optimization cityscapesScripts
 	@touch $@
 
 # Train, evaluate, predict and export on generated road scenes; every step is the
@@ -43,11 +46,31 @@ demo: .venv/core
 	@echo "  $(DEMO)/evaluation_confusion.png      what is taken for what"
 	@echo "  $(DEMO)/served.png                    made by the export, without this project's code"
 
+# TF-TRT is in TensorFlow up to 2.17 only, which needs older versions of what it depends on
+# and Python 3.10 to 3.12.
+.venv-tf217/core: setup.cfg pyproject.toml requirements-tf217.txt
+	@echo "setting up .venv-tf217 (once; a few minutes) ..."
+	@test -x .venv-tf217/bin/python || $(PYTHON) -m venv .venv-tf217
+	@.venv-tf217/bin/pip --disable-pip-version-check --quiet install --requirement requirements-tf217.txt
+	@.venv-tf217/bin/pip --disable-pip-version-check --quiet install --no-deps --editable .
+	@touch $@
+
+tf217: .venv-tf217/core
+
 test: .venv/test
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 test-slow: .venv/test
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+
+# Every published architecture in every export format; some are in `make test-slow`.
+test-grid: .venv/test
+	$(BIN)/python -m pytest -n 0 -m "grid or slow" tests/export/test_presets.py
+
+# What needs both environments: outputs under TensorFlow 2.17 equal those of 2.21, and the
+# TF-TRT export there goes as far as NVIDIA's libraries let it.
+test-tf217: .venv/test .venv-tf217/core
+	$(BIN)/python -m pytest -m tf217 tests/export/test_tf217.py
 
 lint: .venv/test
 	$(BIN)/ruff check .
@@ -63,11 +86,15 @@ format: .venv/test
 ops: .venv/core
 	$(BIN)/python -m hyperseg_tf.ops.build $(if $(filter 1,$(GPU)),--gpu)
 
-# 60,000 random and hostile cases per instruction set, a sixth of them for each kind of
+# 60,000 random and hostile cases per instruction set, a seventh of them for each kind of
 # kernel, under the address and undefined behaviour sanitizers; SEED=1 draws others. A
 # part of it is in `make test`.
 fuzz: .venv/test
 	$(BIN)/python -m tests.ops.fuzz_kernels --cases $(CASES) --seed $(SEED)
+
+# Hostile models, pictures and requests at every door, each in a process with limits.
+attack: .venv/test
+	$(BIN)/python -m tests.hostile.attack
 
 # One program after the other, on an otherwise idle machine; $(BENCH) is the folder of
 # the results. `make bench BENCHMARKS=blocks_cpu` runs one of them.
@@ -86,4 +113,4 @@ bench-quick: .venv/test
 	done
 
 clean:
-	rm -rf .venv $(DEMO)
+	rm -rf .venv .venv-tf217 $(DEMO)

@@ -33,6 +33,8 @@ def test_tests_mirror_the_rooms():
     for folder in (ROOT / "tests").iterdir():
         if folder.is_dir() and any(folder.glob("test_*.py")):
             room = ROOT / "hyperseg_tf" / folder.name
-            assert room.is_dir() or (ROOT / folder.name).is_dir(), folder.name
+            # What is hostile tries every room.
+            known = room.is_dir() or (ROOT / folder.name).is_dir()
+            assert known or folder.name == "hostile", folder.name
     for room in _rooms():
         assert any((ROOT / "tests" / room).glob("test_*.py")), room

@@ -5,6 +5,9 @@ import torch
 from benchmarks.peers import torch_hyperseg
 from tests import golden
 
+# The peer of the benchmarks.
+pytestmark = pytest.mark.slow
+
 MODELS = {
     "hyperseg_m_cityscapes": ("cityscapes_hyperseg_m", 10_311_214),
     "hyperseg_s_camvid": ("camvid_hyperseg_s", 9_949_064),
