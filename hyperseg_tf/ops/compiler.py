@@ -41,10 +41,7 @@ X86 = {
     ),
 }
 # They know TensorFlow; with GPU kernels, `_GPU_OPS` as well.
-_OPS = tuple(
-    f"tensorflow/{name}.cc"
-    for name in ("ops", "mobile", "stage", "window", "map_bytes", "normalise_bytes")
-)
+_OPS = "tensorflow/all.cc"
 _GPU_OPS = "tensorflow/gpu.cc"
 _CUDA = "cuda/kernels.cu.cc"
 
@@ -130,7 +127,7 @@ def compile_ops(folder: Path, cuda: tuple[Nvcc, tuple[int, ...]] | None) -> Path
 def _units(compiler, folder, gpu):
     """The commands, and the objects that they make, in the order to link them in."""
     ours = ("-Wno-deprecated-declarations", *_tensorflow())
-    jobs = [(op, ours) for op in (*_OPS, *((_GPU_OPS,) if gpu else ()))]
+    jobs = [(op, ours) for op in (_OPS, *((_GPU_OPS,) if gpu else ()))]
     jobs += cpu_units(X86 if x86() else {})
     objects = [str(folder / f"{i}.o") for i in range(len(jobs))]
     commands = [
