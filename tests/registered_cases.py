@@ -138,6 +138,16 @@ LAYERS = {
         "": LayerCase(
             {"filters": 5, "kernel_size": 3, "expansion": 2, "squeezed": 2}, (_X,)
         ),
+        "lite": LayerCase(
+            {
+                "filters": 5,
+                "kernel_size": 3,
+                "expansion": 2,
+                "squeezed": 0,
+                "activation": "relu6",
+            },
+            (_X,),
+        ),
         "stride": LayerCase(
             {
                 "filters": 7,

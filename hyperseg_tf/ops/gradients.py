@@ -37,6 +37,7 @@ def _expand_gradient(op, upstream, upstream_mean):
             shift2,
             op.get_attr("stride"),
             op.get_attr("borders"),
+            op.get_attr("activation").decode(),
         )
 
     return _recompute(op, formula, [upstream, upstream_mean])
@@ -51,6 +52,7 @@ def _excite_gradient(op, upstream):
 def _project_gradient(op, upstream):
     def formula(x, gate, project, shift, residual):
         residual = residual if residual.shape[-1] else None
+        gate = gate if gate.shape[-1] else None
         return plain.gated_project(x, gate, project, shift, residual)
 
     return _recompute(op, formula, upstream)

@@ -11,9 +11,16 @@ from hyperseg_tf.ops import build, gradients  # noqa: F401 (registers them)
 
 
 def expand_depthwise(
-    x, expand, shift1, depthwise, shift2, stride: int, borders: Sequence[int] = ()
+    x,
+    expand,
+    shift1,
+    depthwise,
+    shift2,
+    stride: int,
+    borders: Sequence[int] = (),
+    activation: str = "swish",
 ):
-    """Pointwise expansion, swish, depthwise convolution, swish; and the mean.
+    """Pointwise expansion and depthwise convolution, each activated; and the mean.
 
     Args:
         x: (B, H, W, C) float32.
@@ -23,6 +30,7 @@ def expand_depthwise(
         shift2: (M,).
         stride: Of the depthwise convolution.
         borders: Zeros before and after the hidden rows and columns; none for SAME.
+        activation: "swish" or "relu6", behind both convolutions.
 
     Returns:
         (B, H', W', M), and its mean over the pixels (B, M).
@@ -40,6 +48,7 @@ def expand_depthwise(
         shift2=shift2,
         stride=stride,
         borders=list(borders),
+        activation=activation,
     )
 
 
@@ -65,11 +74,11 @@ def squeeze_excite(mean, reduce, shift1, expand, shift2):
 
 
 def gated_project(x, gate, project, shift, residual=None):
-    """Pointwise projection of x times its gate, plus the residual.
+    """Pointwise projection of x times its gate, if there are gates, plus the residual.
 
     Args:
         x: (B, H, W, M) float32.
-        gate: (B, M).
+        gate: (B, M) or None.
         project: (M, O).
         shift: (O,).
         residual: (B, H, W, O) or None.
@@ -80,6 +89,8 @@ def gated_project(x, gate, project, shift, residual=None):
     Raises:
         tf.errors.InvalidArgumentError: The sizes do not fit each other.
     """
+    if gate is None:
+        gate = tf.zeros((0, 0))
     if residual is None:
         residual = tf.zeros((0, 0, 0, 0))
     return build.load().gated_project(

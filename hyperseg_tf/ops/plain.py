@@ -50,16 +50,19 @@ def block(
     return y
 
 
-def expand_depthwise(x, expand, shift1, depthwise, shift2, stride, borders=()):
+def expand_depthwise(
+    x, expand, shift1, depthwise, shift2, stride, borders=(), activation="swish"
+):
     """What `mobile.expand_depthwise` computes."""
+    activate = {"swish": tf.nn.silu, "relu6": tf.nn.relu6}[activation]
     if expand is not None:
-        x = tf.nn.silu(tf.nn.conv2d(x, expand[None, None], 1, "VALID") + shift1)
+        x = activate(tf.nn.conv2d(x, expand[None, None], 1, "VALID") + shift1)
     if borders:
         x = tf.pad(x, [[0, 0], borders, borders, [0, 0]])
     mode = "VALID" if borders else "SAME"
     strides = (1, stride, stride, 1)
     x = tf.nn.depthwise_conv2d(x, depthwise[..., None], strides, mode)
-    x = tf.nn.silu(x + shift2)
+    x = activate(x + shift2)
     return x, tf.reduce_mean(x, (1, 2))
 
 
@@ -70,5 +73,6 @@ def squeeze_excite(mean, reduce, shift1, expand, shift2):
 
 def gated_project(x, gate, project, shift, residual=None):
     """What `mobile.gated_project` computes."""
-    y = tf.nn.conv2d(x * gate[:, None, None], project[None, None], 1, "VALID") + shift
+    x = x if gate is None else x * gate[:, None, None]
+    y = tf.nn.conv2d(x, project[None, None], 1, "VALID") + shift
     return y if residual is None else y + residual

@@ -55,6 +55,7 @@ _EXPANSIONS = dict(
     kernel_size=st.integers(1, 7),
     stride=st.integers(1, 3),
     borders=st.none() | st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    activation=st.sampled_from(["swish", "relu6"]),
 )
 
 
@@ -71,16 +72,25 @@ def test_many_expansions_are_what_stock_operations_compute(**case):
     _check_expansion(**case)
 
 
-def _check_expansion(batch, size, channels, hidden, kernel_size, stride, borders):
+def _check_expansion(
+    batch, size, channels, hidden, kernel_size, stride, borders, activation
+):
     if borders and min(size) + sum(borders) < kernel_size:
         borders = (kernel_size, 0)
     x = normal(batch, *size, channels)
-    arguments = (*weights(channels, hidden, kernel_size), stride, borders or ())
+    arguments = (
+        *weights(channels, hidden, kernel_size),
+        stride,
+        borders or (),
+        activation,
+    )
     y, mean = mobile.expand_depthwise(x, *arguments)
     again = mobile.expand_depthwise(x, *arguments)
     # Stock operations refuse an empty batch.
     some = x if batch else normal(1, *size, channels)
-    want, want_mean = plain.expand_depthwise(some, *arguments)
+    want, _ = plain.expand_depthwise(some, *arguments)
+    # TensorFlow adds thousands of values one by one.
+    want_mean = np.mean(want, (1, 2), dtype="float64")
     assert y.shape == (batch, *want.shape[1:])
     if batch:
         close(y, want)
@@ -94,6 +104,7 @@ _PROJECTIONS = dict(
     size=st.tuples(st.integers(0, 20), st.integers(1, 40)),
     hidden=st.integers(1, 600),
     filters=st.integers(1, 60),
+    gated=st.booleans(),
     residual=st.booleans(),
 )
 
@@ -111,11 +122,11 @@ def test_many_projections_are_what_stock_operations_compute(**case):
     _check_projection(**case)
 
 
-def _check_projection(batch, size, hidden, filters, residual):
+def _check_projection(batch, size, hidden, filters, gated, residual):
     x = normal(batch, *size, hidden)
     added = normal(batch, *size, filters) if residual else None
     arguments = (
-        tf.sigmoid(normal(batch, hidden)),
+        tf.sigmoid(normal(batch, hidden)) if gated else None,
         normal(hidden, filters) / hidden**0.5,
         normal(filters),
         added,
@@ -138,21 +149,24 @@ def test_gates_are_what_stock_operations_compute(batch, hidden, squeezed):
     np.testing.assert_array_equal(gate, mobile.squeeze_excite(mean, *arguments))
 
 
+@pytest.mark.parametrize("activation", ["swish", "relu6"])
+@pytest.mark.parametrize("gated", [True, False])
 @pytest.mark.parametrize("hidden", [0, 10])
-def test_gradients_are_those_of_the_stock_operations(hidden):
+def test_gradients_are_those_of_the_stock_operations(hidden, gated, activation):
     x = normal(2, 5, 6, 4)
     parts = weights(4, hidden, 3)
     expansion = [x, *(part for part in parts if part is not None)]
     width = hidden or 4
     gates = excitation(width, 3)
     projection = [normal(width, 4), normal(4)]
-    sources = [*expansion, *gates, *projection]
+    sources = [*expansion, *(gates if gated else ()), *projection]
 
     def run(expand, excite, project):
         with tf.GradientTape() as tape:
             tape.watch(sources)
-            y, mean = expand(x, *parts, stride=1)
-            y = project(y, excite(mean, *gates), *projection, x)
+            y, mean = expand(x, *parts, stride=1, activation=activation)
+            gate = excite(mean, *gates) if gated else None
+            y = project(y, gate, *projection, x)
         return tape.gradient(y, sources)
 
     found = run(mobile.expand_depthwise, mobile.squeeze_excite, mobile.gated_project)
@@ -222,7 +236,7 @@ BAD = {
 }
 BAD_SECOND = {
     "x": [(2, 5, 6), (2, 5, 6, 11), (3, 5, 6, 10), (2, 5, 6, 0), (2, 4, 6, 10)],
-    "gate": [(2, 9), (1, 10), (20,), (2, 1, 10)],
+    "gate": [(2, 9), (1, 10), (20,), (2, 1, 10), (2, 0), (0, 10)],
     "project": [(9, 3), (10, 4), (10, 0), (10,)],
     "shift": [(2,), (), (3, 1)],
     "residual": [(2, 5, 6, 4), (2, 5, 7, 3), (0, 0, 0, 3), (2, 5, 6)],
@@ -266,6 +280,11 @@ def test_borders_that_do_not_fit_are_refused(options):
         mobile.expand_depthwise(**arguments()[0], stride=1, **options)
 
 
+def test_other_activations_are_refused():
+    with pytest.raises(ValueError, match=r"activation must be in .*'gelu'"):
+        MobileBottleneck(8, 3, 6, 2, activation="gelu")
+
+
 def test_unknown_sizes_stay_unknown_and_known_ones_known():
     first, _ = arguments()
     first.pop("x")
@@ -289,12 +308,15 @@ def test_unknown_sizes_stay_unknown_and_known_ones_known():
         assert run(normal(2, 11, 13, 4)).shape[1:3] == ((5, 6) if border else (6, 7))
 
 
+@pytest.mark.parametrize("squeezed, activation", [(2, "silu"), (0, "relu6")])
 @pytest.mark.parametrize("strides, borders", [(1, None), (2, None), (2, (0, 1))])
 @pytest.mark.parametrize("expansion", [1, 6])
 def test_the_layer_is_the_same_with_and_without_the_ops(
-    monkeypatch, strides, borders, expansion
+    monkeypatch, strides, borders, expansion, squeezed, activation
 ):
-    layer = MobileBottleneck(8, 3, expansion, 2, strides, borders, "fused")
+    layer = MobileBottleneck(
+        8, 3, expansion, squeezed, strides, borders, "fused", activation
+    )
     x = normal(2, 12, 14, 8)
     layer(x)
     for variable in layer.weights:

@@ -1,9 +1,14 @@
-"""The mobile inverted bottleneck of EfficientNet without batch normalization."""
+"""The mobile inverted bottleneck of EfficientNet without batch normalization.
+
+EfficientNet-Lite has it without squeeze-and-excitation and with ReLU6 for swish.
+"""
 
 import keras
 from keras import layers, ops
 
 from hyperseg_tf.ops import choice
+
+ACTIVATIONS = ("silu", "relu6")
 
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
@@ -18,15 +23,19 @@ class MobileBottleneck(layers.Layer):
             many.
         kernel_size: Side of the depthwise kernel.
         expansion: Hidden over input channels; 1 has no expansion.
-        squeezed: Channels of the squeezed vector.
+        squeezed: Channels of the squeezed vector; 0 has no squeeze-and-excitation.
         strides: Of the depthwise convolution.
         borders: Zeros before and after the hidden rows and columns; None for SAME.
         implementation: As of the dynamic convolution; "fused", which "auto" takes where
             it can, means the custom ops.
+        activation: "silu" or "relu6", of the expansion and the depthwise convolution.
 
     Shapes:
         inputs: (B, H, W, C).
         returns: (B, H', W', filters).
+
+    Raises:
+        ValueError: There is no such activation or implementation.
     """
 
     def __init__(
@@ -38,6 +47,7 @@ class MobileBottleneck(layers.Layer):
         strides=1,
         borders=None,
         implementation="auto",
+        activation="silu",
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -48,6 +58,11 @@ class MobileBottleneck(layers.Layer):
         self.strides = strides
         self.borders = tuple(borders) if borders else None
         self.implementation = choice.check(implementation)
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"activation must be in {ACTIVATIONS}: got {activation!r}."
+            )
+        self.activation = activation
 
     def build(self, shape):
         channels = shape[-1]
@@ -58,7 +73,11 @@ class MobileBottleneck(layers.Layer):
         self.expand = None
         if self.expansion != 1:
             self.expand = layers.Conv2D(
-                hidden, 1, activation="silu", name=f"{name}expand_conv", dtype=dtype
+                hidden,
+                1,
+                activation=self.activation,
+                name=f"{name}expand_conv",
+                dtype=dtype,
             )
             self.expand.build(shape)
         hidden_shape = (None, None, None, hidden)
@@ -66,19 +85,24 @@ class MobileBottleneck(layers.Layer):
             self.kernel_size,
             strides=self.strides,
             padding="valid" if self.borders else "same",
-            activation="silu",
+            activation=self.activation,
             name=f"{name}dwconv",
             dtype=dtype,
         )
         self.depthwise.build(hidden_shape)
-        self.reduce = layers.Conv2D(
-            self.squeezed, 1, activation="silu", name=f"{name}se_reduce", dtype=dtype
-        )
-        self.reduce.build(hidden_shape)
-        self.excite = layers.Conv2D(
-            hidden, 1, activation="sigmoid", name=f"{name}se_expand", dtype=dtype
-        )
-        self.excite.build((None, None, None, self.squeezed))
+        if self.squeezed:
+            self.reduce = layers.Conv2D(
+                self.squeezed,
+                1,
+                activation="silu",
+                name=f"{name}se_reduce",
+                dtype=dtype,
+            )
+            self.reduce.build(hidden_shape)
+            self.excite = layers.Conv2D(
+                hidden, 1, activation="sigmoid", name=f"{name}se_expand", dtype=dtype
+            )
+            self.excite.build((None, None, None, self.squeezed))
         self.project = layers.Conv2D(
             self.filters, 1, name=f"{name}project_conv", dtype=dtype
         )
@@ -93,8 +117,10 @@ class MobileBottleneck(layers.Layer):
         if self.borders:
             x = ops.pad(x, [[0, 0], self.borders, self.borders, [0, 0]])
         x = self.depthwise(x)
-        mean = ops.mean(x, axis=(1, 2), keepdims=True)
-        x = self.project(x * self.excite(self.reduce(mean)))
+        if self.squeezed:
+            mean = ops.mean(x, axis=(1, 2), keepdims=True)
+            x = x * self.excite(self.reduce(mean))
+        x = self.project(x)
         return x + inputs if self.residual else x
 
     def _fused(self, x):
@@ -111,14 +137,17 @@ class MobileBottleneck(layers.Layer):
             self.depthwise.bias,
             self.strides,
             self.borders or (),
+            "swish" if self.activation == "silu" else self.activation,
         )
-        gate = mobile.squeeze_excite(
-            mean,
-            self.reduce.kernel[0, 0],
-            self.reduce.bias,
-            self.excite.kernel[0, 0],
-            self.excite.bias,
-        )
+        gate = None
+        if self.squeezed:
+            gate = mobile.squeeze_excite(
+                mean,
+                self.reduce.kernel[0, 0],
+                self.reduce.bias,
+                self.excite.kernel[0, 0],
+                self.excite.bias,
+            )
         return mobile.gated_project(
             hidden,
             gate,
@@ -143,4 +172,5 @@ class MobileBottleneck(layers.Layer):
             "strides": self.strides,
             "borders": self.borders,
             "implementation": self.implementation,
+            "activation": self.activation,
         }

@@ -1,8 +1,11 @@
-"""EfficientNet (Tan and Le, 2019) up to and including its head convolution.
+"""EfficientNet (Tan and Le, 2019) and -Lite, up to and including the head convolution.
 
 Layer names are those of keras.applications, so that its ImageNet file loads by name.
 The stride-2 convolutions are padded SAME, or by the fixed amounts with which the
 released HyperSeg weights were trained: those SAME gives at the nominal image size.
+
+EfficientNet-Lite (Liu, 2020) is the same without squeeze-and-excitation, with ReLU6 in
+place of swish, and with a stem, a head, a first and a last stage that are not scaled.
 """
 
 import math
@@ -33,12 +36,13 @@ _STAGES = (
 
 @dataclass(frozen=True)
 class Variant:
-    """Scaling of one EfficientNet: width, depth, nominal image size, dropout."""
+    """Scaling of one EfficientNet: width, depth, nominal size, dropout; or a Lite."""
 
     width: float
     depth: float
     resolution: int
     dropout: float
+    lite: bool = False
 
     def channels(self, base: int) -> int:
         """Scaled channel count, a multiple of 8 within 10 % of the exact one."""
@@ -49,9 +53,16 @@ class Variant:
     @property
     def stages(self) -> tuple[tuple[int, int, int, int, int], ...]:
         """Stages as (kernel, repeats, channels, expansion, stride)."""
+        as_they_are = (0, len(_STAGES) - 1) if self.lite else ()
         return tuple(
-            (k, math.ceil(self.depth * n), self.channels(c), e, s)
-            for k, n, c, e, s in _STAGES
+            (
+                k,
+                n if i in as_they_are else math.ceil(self.depth * n),
+                self.channels(c),
+                e,
+                s,
+            )
+            for i, (k, n, c, e, s) in enumerate(_STAGES)
         )
 
     @property
@@ -62,7 +73,21 @@ class Variant:
     @property
     def head_channels(self) -> int:
         """Channels of the head convolution."""
-        return self.channels(1280)
+        return 1280 if self.lite else self.channels(1280)
+
+    @property
+    def stem_channels(self) -> int:
+        """Channels of the first convolution."""
+        return 32 if self.lite else self.channels(32)
+
+    @property
+    def activation(self) -> str:
+        """Keras name of the activation behind all but the projections."""
+        return "relu6" if self.lite else "silu"
+
+    def squeezed(self, channels: int) -> int:
+        """Channels of the squeezed vector by those before the expansion; 0 for none."""
+        return 0 if self.lite else max(1, channels // 4)
 
 
 VARIANTS = {
@@ -75,6 +100,9 @@ VARIANTS = {
     "efficientnet-b5": Variant(1.6, 2.2, 456, 0.4),
     "efficientnet-b6": Variant(1.8, 2.6, 528, 0.5),
     "efficientnet-b7": Variant(2.0, 3.1, 600, 0.5),
+    "efficientnet-lite0": Variant(1.0, 1.0, 224, 0.2, lite=True),
+    "efficientnet-lite1": Variant(1.0, 1.1, 240, 0.2, lite=True),
+    "efficientnet-lite2": Variant(1.1, 1.2, 260, 0.3, lite=True),
 }
 
 
@@ -104,8 +132,9 @@ def maps(
     net = variant(name)
     side = net.resolution
     pads = {"padding": padding, "folded": folded, "norm": NORM, "init": _conv_init()}
+    pads["activation"] = net.activation
     x, side = _strided(
-        conv_norm, images, net.channels(32), 3, 2, side, name="stem", **pads
+        conv_norm, images, net.stem_channels, 3, 2, side, name="stem", **pads
     )
     blocks = sum(repeats for _, repeats, *_ in net.stages)
     features, index = [], 0
@@ -120,47 +149,54 @@ def maps(
                     channels,
                     kernel,
                     expansion,
-                    _squeezed(x.shape[-1]),
+                    net.squeezed(x.shape[-1]),
                     step,
                     _borders(kernel, step, side) if padding == "static" else None,
                     implementation,
+                    net.activation,
                     name=block,
                 )(x)
                 side = -(-side // step)
             else:
                 drop = 0.2 * index / blocks if net.dropout else 0.0
                 x, side = _block(
-                    x, kernel, channels, expansion, step, side, drop, block, pads
+                    x, kernel, channels, expansion, step, side, drop, block, net, pads
                 )
             index += 1
     features.append(x)
     pads.pop("padding")
-    head = conv_norm(x, net.head_channels, 1, name="top", activation="silu", **pads)
+    head = conv_norm(x, net.head_channels, 1, name="top", **pads)
     if net.dropout:
         head = layers.Dropout(net.dropout, name="top_dropout")(head)
     return features, head
 
 
-def _block(x, kernel, filters, expansion, stride, side, drop, name, pads):
-    """Mobile inverted bottleneck with squeeze-and-excitation."""
+def _block(x, kernel, filters, expansion, stride, side, drop, name, net, pads):
+    """Mobile inverted bottleneck; squeeze-and-excitation where the variant has it."""
     inputs, channels = x, x.shape[-1]
     plain = {key: value for key, value in pads.items() if key != "padding"}
     if expansion != 1:
-        x = conv_norm(
-            x,
-            channels * expansion,
-            1,
-            name=f"{name}expand",
-            activation="silu",
-            **plain,
-        )
+        x = conv_norm(x, channels * expansion, 1, name=f"{name}expand", **plain)
     x, side = _strided(
         depthwise_norm, x, None, kernel, stride, side, name=f"{name}dwconv", **pads
     )
+    squeezed = net.squeezed(channels)
+    if squeezed:
+        x = _excited(x, squeezed, pads["init"], name)
+    plain["activation"] = None
+    x = conv_norm(x, filters, 1, name=f"{name}project", **plain)
+    if stride == 1 and channels == filters:
+        if drop:
+            x = layers.Dropout(drop, noise_shape=(None, 1, 1, 1), name=f"{name}drop")(x)
+        x = layers.Add(name=f"{name}add")([x, inputs])
+    return x, side
+
+
+def _excited(x, squeezed, init, name):
+    """Squeeze-and-excitation."""
     gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}se_squeeze")(x)
-    init = pads["init"]
     gate = layers.Conv2D(
-        _squeezed(channels),
+        squeezed,
         1,
         activation="silu",
         kernel_initializer=init,
@@ -173,18 +209,7 @@ def _block(x, kernel, filters, expansion, stride, side, drop, name, pads):
         kernel_initializer=init,
         name=f"{name}se_expand",
     )(gate)
-    x = layers.Multiply(name=f"{name}se_excite")([x, gate])
-    x = conv_norm(x, filters, 1, name=f"{name}project", **plain)
-    if stride == 1 and channels == filters:
-        if drop:
-            x = layers.Dropout(drop, noise_shape=(None, 1, 1, 1), name=f"{name}drop")(x)
-        x = layers.Add(name=f"{name}add")([x, inputs])
-    return x, side
-
-
-def _squeezed(channels):
-    """Channels of the squeezed vector, by those before the expansion."""
-    return max(1, channels // 4)
+    return layers.Multiply(name=f"{name}se_excite")([x, gate])
 
 
 def _borders(kernel, stride, side):
@@ -208,8 +233,8 @@ def _strided(make, x, filters, kernel, stride, side, name, padding, **rest):
     mode = "valid" if borders else "same"
     arguments = {"strides": stride, "padding": mode, "name": name, **rest}
     if filters is None:
-        return make(x, kernel, activation="silu", **arguments), out
-    return make(x, filters, kernel, activation="silu", **arguments), out
+        return make(x, kernel, **arguments), out
+    return make(x, filters, kernel, **arguments), out
 
 
 def _conv_init():

@@ -52,7 +52,7 @@ struct ExcitePointers {
 // Pointers of the second half.
 struct ProjectPointers {
   const float* x;         // (B, P, M)
-  const float* gate;      // (B, M)
+  const float* gate;      // (B, M) or null
   const float* project;   // (M, O)
   const float* shift;     // (O)
   const float* residual;  // (B, P, O) or null

@@ -78,6 +78,7 @@ struct ExpandShape {
   int64_t batch = 0, height = 0, width = 0, channels = 0;
   int64_t hidden = 0;
   bool expanded = true;  // false: no expansion, hidden equals channels
+  bool relu6 = false;    // behind both convolutions; else swish
   int64_t kernel = 3, stride = 1;
   int64_t before[2] = {0, 0};  // rows above, columns to the left
   int64_t out_height = 0, out_width = 0;
@@ -89,11 +90,11 @@ struct ExciteShape {
   int64_t batch = 0, hidden = 0, squeezed = 0;
 };
 
-// The second half: every channel times its gate, pointwise projection, and the input of
-// the bottleneck where it is added: (B, P, M) -> (B, P, O).
+// The second half: every channel times its gate, if there are gates, pointwise
+// projection, and the input of the bottleneck where it is added: (B, P, M) -> (B, P, O).
 struct ProjectShape {
   int64_t batch = 0, pixels = 0, hidden = 0, filters = 0;
-  bool residual = false;
+  bool gated = true, residual = false;
 };
 
 // One stage of a level in training: batch normalization, ReLU6 and a convolution without

@@ -5,7 +5,8 @@
 // block of channels, whole cache lines of them; rows of the input are expanded into a
 // ring of `kernel` hidden rows, and as soon as the ring is full, one output row is made.
 // The hidden map, the largest of the network, is never written. The second half
-// multiplies the gates into the weights of the projection, not into the map.
+// multiplies the gates, where there are any, into the weights of the projection, not
+// into the map.
 #ifndef HYPERSEG_TF_CPU_MOBILE_H_
 #define HYPERSEG_TF_CPU_MOBILE_H_
 
@@ -164,7 +165,11 @@ class Expand {
       depthwise_row<Activation::kNone>(rows.data(), width, block.lanes, s_.kernel,
                                        work.depthwise, work.shift2, out, s_.stride,
                                        stride);
-      finish_row(out, width, stride, block.lanes, sums);
+      if (s_.relu6) {
+        finish_row<Activation::kRelu6>(out, width, stride, block.lanes, sums);
+      } else {
+        finish_row<Activation::kSwish>(out, width, stride, block.lanes, sums);
+      }
       if (direct) continue;
       for (int64_t i = 0; i < width; ++i) {
         std::memcpy(to + i * s_.hidden, out + i * stride, block.count * sizeof(float));
@@ -188,22 +193,27 @@ class Expand {
     const float* from =
         p_.x + ((image * s_.height + y) * s_.width + left + begin) * s_.channels;
     to += begin * lanes;
-    if (s_.expanded) {
-      product<Activation::kSwish>(from, s_.channels, end - begin, s_.channels,
+    if (!s_.expanded) {
+      take(from, end - begin, block, to);
+    } else if (s_.relu6) {
+      product<Activation::kRelu6>(from, s_.channels, end - begin, s_.channels,
                                   work.expand, lanes, lanes, work.shift1, to, lanes);
     } else {
-      take(from, end - begin, block, to);
+      product<Activation::kSwish>(from, s_.channels, end - begin, s_.channels,
+                                  work.expand, lanes, lanes, work.shift1, to, lanes);
     }
   }
 
-  // Swish, and the sum; a row's own first: a value added to a large sum loses digits.
+  // The activation, and the sum; a row's own first: a value added to a large sum loses
+  // digits.
+  template <Activation A>
   static void finish_row(float* row, int64_t width, int64_t stride, int64_t lanes,
                          float* sums) {
     for (int64_t lane = 0; lane < lanes; lane += kLanes) {
       Vector total{};
       for (int64_t x = 0; x < width; ++x) {
         float* at = row + x * stride + lane;
-        const Vector value = swish(load(at));
+        const Vector value = activate<A>(load(at));
         store(at, value);
         total += value;
       }
@@ -313,10 +323,14 @@ class Project {
 
   void gated(int64_t image, int64_t k, int64_t depth, int64_t first, int64_t used,
              float* to) const {
-    const float* gate = p_.gate + image * s_.hidden + k;
+    const float* gate = s_.gated ? p_.gate + image * s_.hidden + k : nullptr;
     const float* from = p_.project + k * s_.filters + first;
     for (int64_t i = 0; i < depth; ++i, from += s_.filters, to += kBlock) {
-      for (int64_t c = 0; c < used; ++c) to[c] = from[c] * gate[i];
+      if (gate) {
+        for (int64_t c = 0; c < used; ++c) to[c] = from[c] * gate[i];
+      } else {
+        std::memcpy(to, from, used * sizeof(float));
+      }
       for (int64_t c = used; c < kBlock; ++c) to[c] = 0.0f;
     }
   }

@@ -165,7 +165,8 @@ void run(const BlockShape& s, Random& random) {
 }
 
 void run(const ExpandShape& s, Random& random) {
-  // Swish is bent about 0 and flat below; what is large comes through or is lost.
+  // The activations are bent about 0 and flat below; what is large comes through, is
+  // lost or is cut.
   const double size = static_cast<double>(random.pick({1, 1, 1, 4, 20, 300}));
   const int64_t taps = s.kernel * s.kernel * s.hidden;
   const int64_t pixels = s.batch * s.height * s.width;
@@ -246,7 +247,7 @@ void run(const ExciteShape& s, Random& random) {
 void run(const ProjectShape& s, Random& random) {
   const int64_t outputs = s.batch * s.pixels * s.filters;
   Buffer<float> x = draw<float>(random, s.batch * s.pixels * s.hidden, -1, 1);
-  Buffer<float> gate = draw<float>(random, s.batch * s.hidden, 0, 1);
+  Buffer<float> gate = draw<float>(random, s.gated ? s.batch * s.hidden : 0, 0, 1);
   Buffer<float> projection = draw<float>(random, s.hidden * s.filters, -1, 1);
   Buffer<float> shift = draw<float>(random, s.filters, -2, 2);
   Buffer<float> residual = draw<float>(random, s.residual ? outputs : 0, -2, 2);
@@ -260,7 +261,7 @@ void run(const ProjectShape& s, Random& random) {
     Buffer<float> output(random, outputs);
     std::memset(output.data(), cut ? 0x5a : 0xa5, output.bytes());
     const ProjectPointers p{x.data(),
-                            gate.data(),
+                            s.gated ? gate.data() : nullptr,
                             projection.data(),
                             shift.data(),
                             s.residual ? residual.data() : nullptr,

@@ -62,13 +62,15 @@ inline std::vector<Field> fields(ProjectShape& s) {
 }
 
 inline std::string flags(const ExpandShape& s) {
-  return s.expanded ? "expand" : "expand nothing";
+  return std::string(s.expanded ? "expand" : "expand nothing") +
+         (s.relu6 ? " relu6" : " swish");
 }
 
 inline std::string flags(const ExciteShape&) { return "excite"; }
 
 inline std::string flags(const ProjectShape& s) {
-  return s.residual ? "project residual" : "project";
+  return std::string(s.gated ? "gated " : "") + "project" +
+         (s.residual ? " residual" : "");
 }
 
 inline double work(const ExpandShape& s) {
@@ -109,6 +111,7 @@ inline ExpandShape draw_expand(Random& random, Borders& borders) {
     s.height = form == 1 ? random.from(1, 120) : random.size(12);
     s.width = form == 2 ? random.from(1, 700) : random.size(12);
     s.expanded = random.chance(70);
+    s.relu6 = random.chance(30);
     s.channels = draw_channels(random);
     s.hidden = s.expanded ? draw_channels(random) : s.channels;
     s.kernel = random.chance(3) ? random.pick({15, 32, 64, 255})
@@ -143,6 +146,7 @@ inline ProjectShape draw_project(Random& random) {
     s.pixels = random.chance(2) ? 0 : random.size(random.chance(20) ? 1200 : 60);
     s.hidden = random.chance(20) ? random.from(250, 800) : draw_channels(random);
     s.filters = draw_channels(random);
+    s.gated = random.chance(70);
     s.residual = random.chance(50);
     if (work(s) <= kWork) return s;
   }
@@ -269,6 +273,7 @@ struct ExpandResult {
 };
 
 inline ExpandResult expand(const ExpandShape& s, const ExpandValues& v) {
+  const auto activated = [&](const Real& x) { return s.relu6 ? relu6(x) : swish(x); };
   std::vector<Real> hidden;
   for (int64_t pixel = 0; pixel < s.batch * s.height * s.width; ++pixel) {
     const double* x = &v.x[pixel * s.channels];
@@ -281,7 +286,7 @@ inline ExpandResult expand(const ExpandShape& s, const ExpandValues& v) {
       for (int64_t c = 0; c < s.channels; ++c) {
         total += Real(x[c]) * Real(v.expand[c * s.hidden + m]);
       }
-      hidden.push_back(swish(total));
+      hidden.push_back(activated(total));
     }
   }
   ExpandResult result;
@@ -304,7 +309,7 @@ inline ExpandResult expand(const ExpandShape& s, const ExpandValues& v) {
                        Real(v.depthwise[(i * s.kernel + j) * s.hidden + m]);
             }
           }
-          result.output.push_back(swish(total));
+          result.output.push_back(activated(total));
           result.mean[b * s.hidden + m] += result.output.back() * Real(share);
         }
       }
@@ -342,7 +347,8 @@ inline std::vector<Real> project(const ProjectShape& s, const ProjectValues& v) 
     for (int64_t o = 0; o < s.filters; ++o) {
       Real total = v.shift[o];
       for (int64_t m = 0; m < s.hidden; ++m) {
-        total += Real(v.x[pixel * s.hidden + m]) * Real(v.gate[image * s.hidden + m]) *
+        const Real gate = s.gated ? v.gate[image * s.hidden + m] : 1.0;
+        total += Real(v.x[pixel * s.hidden + m]) * gate *
                  Real(v.project[m * s.filters + o]);
       }
       if (s.residual) total += v.residual[pixel * s.filters + o];

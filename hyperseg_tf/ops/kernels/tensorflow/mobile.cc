@@ -34,6 +34,9 @@ class ExpandDepthwise : public OpKernel {
   explicit ExpandDepthwise(OpKernelConstruction* context) : OpKernel(context) {
     OP_REQUIRES_OK(context, context->GetAttr("stride", &stride_));
     OP_REQUIRES_OK(context, context->GetAttr("borders", &borders_));
+    std::string activation;
+    OP_REQUIRES_OK(context, context->GetAttr("activation", &activation));
+    relu6_ = activation == "relu6";
     OP_REQUIRES(context, borders_.empty() || borders_.size() == 2,
                 InvalidArgument("borders must be empty (SAME) or two numbers: got ",
                                 borders_.size(), "."));
@@ -92,6 +95,7 @@ class ExpandDepthwise : public OpKernel {
     s->kernel = depthwise.dim_size(0);
     s->hidden = depthwise.dim_size(2);
     s->stride = stride_;
+    s->relu6 = relu6_;
     if (borders_.empty()) dpw::pad_same(s);
     else dpw::pad_explicit(s, borders_[0], borders_[1]);
     std::string wrong = dpw::check(*s);
@@ -112,6 +116,7 @@ class ExpandDepthwise : public OpKernel {
   }
 
   int stride_;
+  bool relu6_;
   std::vector<int> borders_;
 };
 
@@ -208,11 +213,15 @@ class GatedProject : public OpKernel {
     s->pixels = tensorflow::MultiplyWithoutOverflow(x.dim_size(1), x.dim_size(2));
     s->hidden = x.dim_size(3);
     s->filters = project.dim_size(1);
+    // None is (0, 0); an empty batch of a real one has channels.
+    s->gated = context->input(1).dims() != 2 || context->input(1).dim_size(1) > 0;
     // None is (0, 0, 0, 0); an empty batch of a real one has channels.
     s->residual = residual.dim_size(3) > 0;
     std::string wrong = dpw::check(*s);
     if (wrong.empty()) {
-      wrong = expect("gate", context->input(1), TensorShape({s->batch, s->hidden}));
+      const Tensor& gate = context->input(1);
+      wrong = expect("gate", gate,
+                     s->gated ? TensorShape({s->batch, s->hidden}) : TensorShape({0, 0}));
     }
     if (wrong.empty()) {
       wrong = expect("project", project, TensorShape({s->hidden, s->filters}));
@@ -241,6 +250,7 @@ REGISTER_OP("ExpandDepthwise")
     .Output("mean: float")
     .Attr("stride: int >= 1 = 1")
     .Attr("borders: list(int) = []")
+    .Attr("activation: {'swish', 'relu6'} = 'swish'")
     .SetShapeFn([](InferenceContext* c) {
       ShapeHandle x, depthwise;
       TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &x));
