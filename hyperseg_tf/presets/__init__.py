@@ -1,12 +1,15 @@
-"""The architectures by name: published models, the paper's variants, its ablations."""
+"""The architectures by name: published models, Lite ones, the paper's variants."""
 
 from hyperseg_tf.presets.ablations import ABLATIONS
+from hyperseg_tf.presets.lite import LITE
 from hyperseg_tf.presets.preset import CONTEXT_HEADS, HALOS, Preset
 from hyperseg_tf.presets.published import PAPER, PUBLISHED, TINY
 
 __all__ = ["CONTEXT_HEADS", "HALOS", "PRESETS", "Preset", "get"]
 
-PRESETS = {preset.name: preset for preset in (*PUBLISHED, TINY, *PAPER, *ABLATIONS)}
+PRESETS = {
+    preset.name: preset for preset in (*PUBLISHED, TINY, *LITE, *PAPER, *ABLATIONS)
+}
 
 
 def get(name: str) -> Preset:

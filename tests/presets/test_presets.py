@@ -12,6 +12,7 @@ from hyperseg_tf import HyperSeg, load, presets
 from hyperseg_tf.network.backbones import NAMES, signal_source_channels
 from hyperseg_tf.presets import Preset
 from hyperseg_tf.presets.ablations import ABLATIONS
+from hyperseg_tf.presets.lite import LITE
 from hyperseg_tf.presets.paper import FIGURES
 from hyperseg_tf.presets.published import PAPER, PUBLISHED
 from tests.calibrated import calibrate, pictures
@@ -126,7 +127,10 @@ def test_names_are_unique_and_only_the_small_one_has_no_figures():
     assert len({preset.name for preset in named}) == len(named) == 27
     assert set(FIGURES) <= set(presets.PRESETS)
     grids = {p.name for p in ABLATIONS if "voc" in p.name}
-    assert set(presets.PRESETS) - set(FIGURES) == grids | {"hyperseg_tiny"}
+    assert set(presets.PRESETS) - set(FIGURES) == grids | {
+        "hyperseg_tiny",
+        *(preset.name for preset in LITE),
+    }
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,9 @@ def backbone_entries(
             f"{prefix}_depthwise_conv", net.get_layer(f"{block}dwconv")
         )
         yield from norm_entries(f"{prefix}_bn1", net.get_layer(f"{block}bn"))
-        for part in ("se_reduce", "se_expand", "project_conv"):
+        gated = f"{block}se_reduce" in names
+        parts = ("se_reduce", "se_expand") if gated else ()
+        for part in (*parts, "project_conv"):
             yield from conv_entries(f"{prefix}_{part}", net.get_layer(f"{block}{part}"))
         yield from norm_entries(f"{prefix}_bn2", net.get_layer(f"{block}project_bn"))
     for i in range(5):
