@@ -88,7 +88,7 @@ ops: .venv/core
 
 # 60,000 random and hostile cases per instruction set, a seventh of them for each kind of
 # kernel, under the address and undefined behaviour sanitizers; SEED=1 draws others. A
-# part of it is in `make test`.
+# part of it is in `make test-slow`.
 fuzz: .venv/test
 	$(BIN)/python -m tests.ops.fuzz_kernels --cases $(CASES) --seed $(SEED)
 

@@ -26,6 +26,7 @@ def test_kernels_equal_the_reference_on_random_and_hostile_shapes(capfd):
     assert "total: 1 instruction sets, 400 cases, " in out
 
 
+@pytest.mark.slow
 def test_a_case_can_be_repeated_alone(capfd):
     alone = [fuzz(capfd, "--isa", "portable", "--only", "7") for _ in range(2)]
     assert alone[0] == alone[1]
