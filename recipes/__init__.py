@@ -15,6 +15,7 @@ _MODULE = {
     "demo": "demo",
     "own_folder": "own_folder",
     "camvid11_hyperseg_s": "camvid",
+    "camvid11_hyperseg_m_lite1": "camvid",
     "camvid12_hyperseg_s": "camvid",
     "camvid12_hyperseg_l": "camvid",
     "cityscapes_hyperseg_m": "cityscapes",

@@ -35,6 +35,37 @@ def camvid11_hyperseg_s() -> Recipe:
     )
 
 
+def camvid11_hyperseg_m_lite1() -> Recipe:
+    """HyperSeg-M on EfficientNet-Lite1 from ImageNet, CamVid at 480x360, 11 classes.
+
+    hyperseg-tf train camvid11_hyperseg_m_lite1 --data DIR --out runs/lite1
+    """
+    return Recipe(
+        preset="hyperseg_m_lite1",
+        train=(
+            RandomScale(0.75, 1.75, method="bilinear"),
+            RandomCrop(256, 384),
+            RandomFlip(),
+            Normalise(),
+        ),
+        evaluate=(Normalise(),),
+        protocol="camvid11-360x480",
+        epochs=10,
+        samples_per_epoch=720,
+        batch_size=6,
+        learning_rate=2e-3,
+        power=0.9,
+        betas=(0.9, 0.999),
+        warmup_steps=100,
+        backbone_rate=0.25,
+        ema=0.98,
+        norm_momentum=0.95,
+        weights="imagenet",
+        evaluate_batch_size=1,
+        cache=True,
+    )
+
+
 def camvid12_hyperseg_s() -> Recipe:
     """HyperSeg-S on CamVid at 576x768, 12 classes; published 78.4 % mIoU on test.
 

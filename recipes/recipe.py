@@ -23,6 +23,13 @@ _RULES = (
     ("learning_rate power epsilon", "be positive", lambda value: value > 0),
     ("loss_threshold overlays", "be at least 0", lambda value: value >= 0),
     (
+        "warmup_steps backbone_rate frozen_epochs",
+        "be at least 0",
+        lambda value: value >= 0,
+    ),
+    ("ema", "be in 0..1, without 1", lambda momentum: 0 <= momentum < 1),
+    ("clip_norm", "be positive", lambda norm: norm is None or norm > 0),
+    (
         "betas",
         "be in 0..1, without 1",
         lambda betas: all(0 <= beta < 1 for beta in betas),
@@ -63,6 +70,14 @@ class Recipe:
         decay: When the rate changes, every "step" or every "epoch".
         betas: Decay of Adam's two moments.
         epsilon: Adam's constant.
+        warmup_steps: First steps in which the rate grows from 0 to the decay's.
+        backbone_rate: Rate of the backbone over that of the rest, 1 for the same: a
+            backbone from ImageNet needs less.
+        frozen_epochs: First epochs in which the backbone's weights stay as they are;
+            its running statistics follow the data.
+        clip_norm: Gradients are scaled to this norm of all where it is larger.
+        ema: Share of the old value that a step keeps in a moving average of the
+            weights, which is validated and kept as model.keras; 0 has none.
         loss: "bootstrapped" (over hard pixels) or "cross_entropy" (over all).
         loss_k: Fewest pixels per image in the bootstrapped loss.
         loss_threshold: Pixel loss above which a pixel is hard.
@@ -105,6 +120,11 @@ class Recipe:
     decay: Decay = "step"
     betas: tuple[float, float] = (0.5, 0.999)
     epsilon: float = 1e-8
+    warmup_steps: int = 0
+    backbone_rate: float = 1.0
+    frozen_epochs: int = 0
+    clip_norm: float | None = None
+    ema: float = 0.0
     loss: Loss = "bootstrapped"
     loss_k: int = 4096
     loss_threshold: float = 0.3

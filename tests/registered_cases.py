@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import keras
 import numpy as np
 
 from hyperseg_tf import presets
@@ -202,6 +203,14 @@ def _loss(loss):
     return float(loss(labels, rng.normal(size=(2, 5, 7, 4)).astype("float32")))
 
 
+def _steps(optimizer):
+    variables = [keras.Variable([1.0, -1.0]), keras.Variable([[2.0]])]
+    for value in (3.0, -1.0):
+        gradients = [value * keras.ops.ones(v.shape) for v in variables]
+        optimizer.apply(gradients, variables)
+    return np.concatenate([np.asarray(v).ravel() for v in variables])
+
+
 def _counts(metric):
     rng = np.random.default_rng(3)
     metric.update_state(rng.integers(0, 4, (2, 5, 7)), rng.integers(0, 4, (2, 5, 7)))
@@ -226,8 +235,20 @@ OTHERS = {
         {"fan_ins": ((4, 2), (6, 3)), "seed": 5},
         lambda draw: draw((3, 12), "float32"),
     ),
+    "PartedAdam": (
+        {
+            "learning_rate": 0.25,
+            "part": (1,),
+            "part_rate": 0.5,
+            "frozen_steps": 1,
+            "beta_1": 0.5,
+            "global_clipnorm": 2.0,
+            "use_ema": True,
+        },
+        _steps,
+    ),
     "PolyDecay": (
-        {"initial": 0.3, "power": 0.9, "steps": 70, "every": 8},
+        {"initial": 0.3, "power": 0.9, "steps": 70, "every": 8, "warmup": 9},
         lambda rate: [float(rate(step)) for step in (0, 7, 13, 69, 80)],
     ),
 }

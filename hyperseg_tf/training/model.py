@@ -17,6 +17,7 @@ from hyperseg_tf.convert.sources import file_of, load_fitting
 from hyperseg_tf.network.model import HyperSeg
 from hyperseg_tf.network.model_file import read_preset
 from hyperseg_tf.training.losses import BootstrappedCrossEntropy
+from hyperseg_tf.training.optimizer import PartedAdam, backbone_places
 from hyperseg_tf.training.schedules import PolyDecay
 from hyperseg_tf.training.task import Task
 from recipes import Recipe
@@ -78,8 +79,17 @@ def build_model(
 def compile_model(model: keras.Model, recipe: Recipe) -> None:
     """Give the network its loss and its optimizer, which has its variables then."""
     beta_1, beta_2 = recipe.betas
-    optimizer = keras.optimizers.Adam(
-        schedule(recipe), beta_1=beta_1, beta_2=beta_2, epsilon=recipe.epsilon
+    average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
+    optimizer = PartedAdam(
+        schedule(recipe),
+        beta_1=beta_1,
+        beta_2=beta_2,
+        epsilon=recipe.epsilon,
+        global_clipnorm=recipe.clip_norm,
+        part=backbone_places(model),
+        part_rate=recipe.backbone_rate,
+        frozen_steps=recipe.frozen_epochs * recipe.steps_per_epoch,
+        **average,
     )
     # XLA is slow at ordinary convolutions on a CPU and fails under a strategy; the
     # layers that gain from it compile themselves.
@@ -117,6 +127,7 @@ def schedule(recipe: Recipe) -> PolyDecay:
         recipe.power,
         recipe.epochs * recipe.steps_per_epoch,
         every=recipe.steps_per_epoch if recipe.decay == "epoch" else 1,
+        warmup=recipe.warmup_steps,
     )
 
 

@@ -12,15 +12,22 @@ from keras import ops
 class PolyDecay(keras.optimizers.schedules.LearningRateSchedule):
     """Polynomial decay to zero: `initial * (1 - step / steps) ** power`.
 
+    The first steps may be warmed up: the rate, as it decays, times a share that grows
+    to 1 in equal parts.
+
     Args:
         initial: Rate of the first step, positive.
         power: Exponent, positive; 1 is a straight line.
         steps: Step at which the rate is zero, at least 1; it stays zero after.
         every: Steps between two changes of the rate, at least 1; the number of
             steps per epoch makes a rate that is constant within each epoch.
+        warmup: Steps until the share is 1, at least 0.
+
+    Raises:
+        ValueError: One of them is out of its range.
     """
 
-    def __init__(self, initial, power, steps, every=1):
+    def __init__(self, initial, power, steps, every=1, warmup=0):
         if not initial > 0 or not power > 0:
             raise ValueError(
                 f"initial and power must be positive: got {initial=} and {power=}; "
@@ -31,18 +38,26 @@ class PolyDecay(keras.optimizers.schedules.LearningRateSchedule):
                 f"steps and every must be at least 1: got {steps=} and {every=}; "
                 "steps is epochs times steps per epoch."
             )
+        if warmup < 0:
+            raise ValueError(f"warmup must be at least 0 steps: got {warmup}.")
         super().__init__()
         self.initial = initial
         self.power = power
         self.steps = steps
         self.every = every
+        self.warmup = warmup
 
     def __call__(self, step):
         # Whole steps are subtracted as integers: in float32, 1 - step/steps loses
         # the last digits of the small rates at the end of a long run.
-        step = ops.cast(step, "int32") // self.every * self.every
+        taken = ops.cast(step, "int32")
+        step = taken // self.every * self.every
         left = ops.cast(ops.maximum(self.steps - step, 0), "float32") / self.steps
-        return self.initial * ops.power(left, self.power)
+        rate = self.initial * ops.power(left, self.power)
+        if not self.warmup:
+            return rate
+        share = ops.cast(ops.minimum(taken + 1, self.warmup), "float32") / self.warmup
+        return rate * share
 
     def get_config(self):
         return {
@@ -50,4 +65,5 @@ class PolyDecay(keras.optimizers.schedules.LearningRateSchedule):
             "power": self.power,
             "steps": self.steps,
             "every": self.every,
+            "warmup": self.warmup,
         }

@@ -9,6 +9,7 @@ import tensorflow as tf
 from hyperseg_tf.base.pixels import MIN_SIDE
 from hyperseg_tf.compression.sparsity import sparsity
 from hyperseg_tf.evaluation.metrics import ConfusionMatrix, iou_per_class, mean_iou
+from hyperseg_tf.training.optimizer import averaged_weights
 from hyperseg_tf.training.run_folder import RunFolder, save_model
 
 IOU = "iou/"
@@ -53,7 +54,7 @@ class Validation(keras.callbacks.Callback):
         self.score = score
 
     def on_epoch_end(self, epoch, logs=None):
-        self.twin.set_weights(self.model.get_weights())
+        self.twin.set_weights(averaged_weights(self.model))
         self.matrix.reset_state()
         total = num_images = 0.0
         for images, labels in self.batches:

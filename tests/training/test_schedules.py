@@ -28,6 +28,15 @@ def test_rate_may_change_once_per_epoch():
         assert float(schedule(step)) == pytest.approx(float(whole(step // 5)), rel=1e-6)
 
 
+def test_first_steps_are_warmed_up():
+    warm, cold = PolyDecay(0.2, 0.9, 50, warmup=4), PolyDecay(0.2, 0.9, 50)
+    shares = [float(warm(step) / cold(step)) for step in range(6)]
+    assert shares == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1])
+    # The share grows within an epoch in which the decay stands still.
+    by_epoch = PolyDecay(0.2, 0.9, 50, every=10, warmup=4)
+    assert float(by_epoch(1)) == pytest.approx(0.1)
+
+
 def test_optimizer_uses_and_saves_it():
     optimizer = keras.optimizers.Adam(PolyDecay(0.5, 2.0, steps=4))
     variable = keras.Variable(np.zeros(3, "float32"))
@@ -38,7 +47,10 @@ def test_optimizer_uses_and_saves_it():
     assert float(copy.learning_rate) == 0.5
 
 
-@pytest.mark.parametrize("arguments", [(0, 1, 1), (1, 0, 1), (1, 1, 0), (1, 1, 1, 0)])
+@pytest.mark.parametrize(
+    "arguments",
+    [(0, 1, 1), (1, 0, 1), (1, 1, 0), (1, 1, 1, 0), (1, 1, 1, 1, -1)],
+)
 def test_impossible_arguments_are_refused(arguments):
     with pytest.raises(ValueError, match="must be"):
         PolyDecay(*arguments)

@@ -1,0 +1,105 @@
+"""Adam as recipes want it: the backbone may learn more slowly, or later.
+
+Everything follows from the optimizer's step counter, so that a resumed run takes the
+steps of an uninterrupted one.
+"""
+
+from collections.abc import Sequence
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("hyperseg_tf")
+class PartedAdam(keras.optimizers.Adam):
+    """Adam with a smaller rate for a part of the variables.
+
+    Args:
+        learning_rate: Rate or schedule of the other variables.
+        part: Places of the part in the list of variables that are trained.
+        part_rate: Rate of the part over that of the others, at least 0.
+        frozen_steps: First steps in which the part stays as it is; its moments are
+            gathered all the same.
+
+    Raises:
+        ValueError: A rate or a number of steps is negative.
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.001,
+        *,
+        part: Sequence[int] = (),
+        part_rate: float = 1.0,
+        frozen_steps: int = 0,
+        **kwargs,
+    ):
+        if part_rate < 0 or frozen_steps < 0:
+            raise ValueError(
+                "part_rate and frozen_steps must be at least 0: got "
+                f"{part_rate=} and {frozen_steps=}."
+            )
+        super().__init__(learning_rate, **kwargs)
+        self.part = tuple(part)
+        self.part_rate = part_rate
+        self.frozen_steps = frozen_steps
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Take Adam's step of one variable."""
+        if self._get_variable_index(variable) in self.part:
+            free = ops.cast(self.iterations >= self.frozen_steps, learning_rate.dtype)
+            learning_rate = learning_rate * free * self.part_rate
+        super().update_step(gradient, variable, learning_rate)
+
+    def finalize_variable_values(self, trainable_variables):
+        """Leave the variables as they are when `fit` ends.
+
+        Keras would put the moving average in their place, also where a `fit` is one
+        part of a longer run; `averaged_weights` has it.
+        """
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "part": self.part,
+            "part_rate": self.part_rate,
+            "frozen_steps": self.frozen_steps,
+        }
+
+
+def backbone_places(model: keras.Model) -> tuple[int, ...]:
+    """Places of the backbone in the list of a model's trainable variables.
+
+    Empty where a model has no layer of that name. The layers that reduce the features
+    have no weights of ImageNet, and are no part of it.
+    """
+    if "backbone" not in [layer.name for layer in model.layers]:
+        return ()
+    own = {
+        id(variable)
+        for layer in model.get_layer("backbone").layers
+        if not layer.name.startswith("reduce")
+        for variable in layer.trainable_variables
+    }
+    variables = enumerate(model.trainable_variables)
+    return tuple(place for place, variable in variables if id(variable) in own)
+
+
+def averaged_weights(model: keras.Model) -> list:
+    """The weights to be validated and kept, in the order of `get_weights`.
+
+    With a moving average, trained variables are averages of their last values; the
+    running statistics of batch normalization, averages already, are as they are.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    if not getattr(optimizer, "use_ema", False):
+        return model.get_weights()
+    averages = {
+        id(variable): average
+        for variable, average in zip(
+            model.trainable_variables,
+            optimizer._model_variables_moving_average,
+            strict=True,
+        )
+    }
+    return [ops.convert_to_numpy(averages.get(id(v), v)) for v in model.weights]

@@ -1,0 +1,119 @@
+import keras
+import numpy as np
+import pytest
+
+from hyperseg_tf.network.model import HyperSeg
+from hyperseg_tf.training.optimizer import (
+    PartedAdam,
+    averaged_weights,
+    backbone_places,
+)
+from tests.training.test_train import Stop
+from tests.training.tiny_run import assert_same_state, build, recipe
+
+
+def apply(optimizer, steps=3):
+    """Two variables after some steps, with equal gradients."""
+    variables = [keras.Variable(np.ones(2, "float32")) for _ in range(2)]
+    seen = []
+    for step in range(steps):
+        gradients = [np.full(2, step - 0.5, "float32")] * 2
+        optimizer.apply(gradients, variables)
+        seen.append([float(v[0]) for v in variables])
+    return np.array(seen)
+
+
+def test_a_part_takes_smaller_steps_and_the_rest_those_of_adam():
+    plain = apply(keras.optimizers.Adam(0.1))
+    parted = apply(PartedAdam(0.1, part=(1,), part_rate=0.25))
+    np.testing.assert_array_equal(parted[:, 0], plain[:, 0])
+    np.testing.assert_allclose(1 - parted[:, 1], 0.25 * (1 - plain[:, 1]), rtol=1e-5)
+
+
+def test_a_frozen_part_starts_when_it_is_freed():
+    plain = apply(keras.optimizers.Adam(0.1))
+    frozen = apply(PartedAdam(0.1, part=(1,), frozen_steps=2))
+    assert list(frozen[:2, 1]) == [1.0, 1.0]
+    # Its moments are those of all steps.
+    step = plain[2, 0] - plain[1, 0]
+    assert frozen[2, 1] - 1 == pytest.approx(step, rel=1e-5)
+
+
+@pytest.mark.parametrize("bad", [{"part_rate": -1}, {"frozen_steps": -1}])
+def test_negative_numbers_are_refused(bad):
+    with pytest.raises(ValueError, match="must be at least 0: got"):
+        PartedAdam(0.1, **bad)
+
+
+def test_the_backbone_is_what_has_weights_of_imagenet():
+    model = HyperSeg.from_preset("hyperseg_tiny")
+    places = set(backbone_places(model))
+    variables = model.trainable_variables
+    part = sum(int(np.prod(variables[place].shape)) for place in places)
+    layers = model.get_layer("backbone").layers
+    own = [layer for layer in layers if not layer.name.startswith("reduce")]
+    weights = [v for layer in own for v in layer.trainable_variables]
+    assert part == sum(int(np.prod(v.shape)) for v in weights) > 0
+    assert len(places) < len(variables)
+    assert backbone_places(build("two_layers", 3, None)) == ()
+
+
+def test_averages_take_the_place_of_what_is_trained_alone():
+    model = build("two_layers", 3, None)
+    optimizer = PartedAdam(0.1, use_ema=True, ema_momentum=0.5)
+    model.compile(optimizer, "mse")
+    optimizer.build(model.trainable_variables)
+    kernel = model.trainable_variables[0]
+    values = []
+    for _ in range(3):
+        gradients = [np.ones(v.shape, "float32") for v in model.trainable_variables]
+        optimizer.apply(gradients, model.trainable_variables)
+        values.append(np.asarray(kernel))
+    want = 0.5 * (0.5 * (values[0] + values[1])) + 0.5 * values[2]
+    found = averaged_weights(model)
+    for weight, value in zip(model.weights, found, strict=True):
+        if weight is kernel:
+            np.testing.assert_allclose(value, want, rtol=1e-5)
+        elif not weight.trainable:
+            np.testing.assert_array_equal(value, weight)
+    model.compile("adam", "mse")
+    np.testing.assert_array_equal(averaged_weights(model)[0], kernel)
+
+
+OPTIONS = {"ema": 0.8, "warmup_steps": 3, "clip_norm": 0.5}
+
+
+@pytest.mark.slow
+def test_a_run_with_all_of_it_goes_on_as_if_never_stopped(data, tmp_path, monkeypatch):
+    from hyperseg_tf.training.train import train
+
+    options = recipe(**OPTIONS)
+    whole = train(options, data, tmp_path / "whole", _build_model=build)
+    with monkeypatch.context() as patch:
+        Stop(patch, 6)
+        with pytest.raises(KeyboardInterrupt):
+            train(options, data, tmp_path / "run", _build_model=build)
+    found = train(options, data, tmp_path / "run", _build_model=build)
+    assert_same_state(tmp_path / "run", tmp_path / "whole")
+    assert found.best_miou == whole.best_miou
+    best, latest = (
+        keras.models.load_model(tmp_path / "run" / name)
+        for name in ("model.keras", "latest.keras")
+    )
+    assert np.abs(best.get_weights()[0] - latest.get_weights()[0]).max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"warmup_steps": -1},
+        {"backbone_rate": -0.1},
+        {"frozen_epochs": -1},
+        {"ema": 1.0},
+        {"clip_norm": 0.0},
+    ],
+)
+def test_recipes_refuse_numbers_out_of_range(bad):
+    (name,) = bad
+    with pytest.raises(ValueError, match=rf"{name} must be"):
+        recipe(**bad)
