@@ -37,6 +37,8 @@ class ArrayPair(ImageFileSample):
     classes: ClassTable
     values: Read
 
+    has_label_file = True
+
     def inspect_label(self) -> tuple[np.ndarray | None, list[Finding]]:
         """Make the label and look its values up."""
         findings: list[Finding] = []
@@ -58,6 +60,13 @@ class ArrayPair(ImageFileSample):
                 unknown_values(self.label_source, unknown, self.classes, encoding)
             )
         return label, findings
+
+
+@dataclass(frozen=True)
+class DrawnPair(ArrayPair):
+    """An image file and a label that is drawn: no file whose values could be read."""
+
+    has_label_file = False
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,8 @@ class FilePair(ImageFileSample):
     classes: ClassTable
     encoding: str
 
+    has_label_file = True
+
     def inspect_label(self) -> tuple[np.ndarray | None, list[Finding]]:
         """Decode the label file and try the rules of such files."""
         findings: list[Finding] = []

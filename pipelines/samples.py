@@ -51,11 +51,14 @@ class Sample(ABC):
         name: Unique in its split; may hold any character.
         image_source: Where the image comes from, for messages.
         label_source: Where the label comes from, for messages.
+        has_label_file: Whether the label is a file of values or colours, which may be
+            read with other `classes`.
     """
 
     name: str
     image_source: str | Path
     label_source: str | Path
+    has_label_file: bool = False
 
     @abstractmethod
     def image_bytes(self) -> bytes:
@@ -204,8 +207,8 @@ class SampleList(Samples):
         return self.samples[i]
 
     def with_classes(self, classes: ClassTable) -> "SampleList":
-        """As of any samples; each of these must have classes of its own."""
-        if not all(hasattr(sample, "classes") for sample in self.samples):
+        """As of any samples; each of these must have a label file."""
+        if not all(sample.has_label_file for sample in self.samples):
             return super().with_classes(classes)
         return SampleList(tuple(replace(s, classes=classes) for s in self.samples))
 

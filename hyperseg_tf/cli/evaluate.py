@@ -61,7 +61,7 @@ def add(commands) -> None:
         help="resize images to this for the network (default: the protocol's)",
     )
     parser.add_argument("--batch-size", type=int, default=1, metavar="N")
-    add_labels(parser)
+    add_labels(parser, "as in the training of the model")
     parser.set_defaults(run=run)
 
 
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
         absent=args.absent,
         image_size=args.size,
         label_ids=args.save_label_ids,
-        labels=args.read_labels or "",
+        labels=args.read_labels,
     )
     print(result.table())
     if args.save_label_ids:

@@ -3,8 +3,14 @@
 import argparse
 
 
-def add_labels(parser: argparse.ArgumentParser) -> None:
-    """Add `--read-labels` to a command."""
+def add_labels(
+    parser: argparse.ArgumentParser, default: str = "as the class file says"
+) -> None:
+    """Add `--read-labels` to a command.
+
+    Args:
+        default: How they are read without it, in words.
+    """
     parser.add_argument(
         "--read-labels",
         metavar="RULES",
@@ -12,5 +18,5 @@ def add_labels(parser: argparse.ArgumentParser) -> None:
         "0=0,255=1 (value in files = value in the class file, or void), first=1 "
         "(classes count from 1), nearest (to a class's colour or value), grey (three "
         "equal channels are values), bgr (red and blue swapped), others=void; with "
-        "commas between",
+        f"commas between, or '' for as the class file says (default: {default})",
     )

@@ -42,7 +42,7 @@ def add(commands) -> None:
         metavar="SHARE",
         help="hold this share of train back for validation, where there is no val: 0.1",
     )
-    add_labels(parser)
+    add_labels(parser, "as the recipe says")
     parser.add_argument(
         "--devices", type=int, help="number of GPUs that share a batch; default: all"
     )

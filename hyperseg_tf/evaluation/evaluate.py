@@ -18,12 +18,13 @@ from hyperseg_tf.base.progress import Progress, bar
 from hyperseg_tf.base.versions import versions
 from hyperseg_tf.evaluation import metrics
 from hyperseg_tf.evaluation.label_ids import saving
+from hyperseg_tf.evaluation.labelled import open_data
 from hyperseg_tf.inference.finite import NotFinite
 from hyperseg_tf.inference.memory import out_of_memory
 from hyperseg_tf.inference.pictures import MAX_PIXELS, limit_for
 from hyperseg_tf.inference.segmenter import Segmenter, class_names, open_model
 from hyperseg_tf.protocols import Protocol
-from pipelines import Dataset, load_sample, open_dataset, read_by, with_void_as_class
+from pipelines import Dataset, load_sample, with_void_as_class
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,8 @@ class Evaluation:
         input_size: (height, width) that the network saw; None for the images' own.
         one_void: All void of the data counted as the protocol's class, as they do not
             tell it from what the protocol ignores.
+        read_labels: How label files were read, as `LabelReading.parse` takes it; empty
+            for as the class file says.
     """
 
     protocol: str
@@ -57,6 +60,7 @@ class Evaluation:
     absent: str = "skip"
     input_size: tuple[int, int] | None = None
     one_void: bool = False
+    read_labels: str = ""
     versions: dict[str, str] = field(default_factory=versions)
 
     @property
@@ -122,6 +126,7 @@ class Evaluation:
             "input_size": self.input_size and list(self.input_size),
             "absent": self.absent,
             "one_void": self.one_void,
+            "read_labels": self.read_labels,
             "miou": _number(self.miou),
             "pixel_accuracy": _number(self.pixel_accuracy),
             "iou": {self.names[i]: _number(self.iou[i]) for i in self.counted},
@@ -157,7 +162,7 @@ def evaluate(
     progress: Progress | None = None,
     class_maps: Callable[[np.ndarray], np.ndarray] | None = None,
     label_ids: str | Path | None = None,
-    labels: str = "",
+    labels: str | None = None,
 ) -> Evaluation:
     """Score a model; predictions are compared at the label's own size.
 
@@ -179,7 +184,9 @@ def evaluate(
             (B, H, W): an export of it. None for the model itself.
         label_ids: New folder for the predictions as PNGs of the values that the data's
             label files have, as benchmarks' servers take them; None writes none.
-        labels: How label files of a folder are read, as of `open_dataset`.
+        labels: How label files are read, as of `open_dataset`; empty for as the class
+            file says. None reads those of a folder as the model's training did, which
+            a line on stderr says, and leaves a `Dataset` as it is.
 
     Raises:
         UserError: The model or data cannot be read, the model was trained for other
@@ -192,11 +199,11 @@ def evaluate(
         raise ValueError(f"batch_size must be at least 1: got {batch_size}.")
     if isinstance(protocol, str):
         protocol = protocols.get(protocol)
-    data = _open_data(data, split, labels)
-    if protocol.void_class is not None:
-        data = with_void_as_class(data)
     source = str(model) if isinstance(model, str | Path) else model.name
     model = open_model(model)
+    data = open_data(data, split, labels, model)
+    if protocol.void_class is not None:
+        data = with_void_as_class(data)
     where = f"{data.name} ({data.split})"
     protocol.check_data(data.classes.names, where)
     names, counted = _model_classes(model, protocol, data.classes.names, source)
@@ -233,6 +240,7 @@ def evaluate(
         input_size=image_size and tuple(image_size),
         one_void=protocol.void_class is not None
         and not protocol.has_void(data.classes.names),
+        read_labels=str(data.classes.reading),
     )
 
 
@@ -247,17 +255,6 @@ def _answered(class_maps: Callable, images: np.ndarray) -> np.ndarray:
             f"memory must suffice for {count} images of {height}x{width}: it does not; "
             "lower the batch size or give the network a smaller size (--size)."
         ) from error
-
-
-def _open_data(data, split: str | None, labels: str) -> Dataset:
-    if not isinstance(data, str | Path):
-        if split is not None and split != data.split:
-            raise ValueError(
-                f"an open dataset has its split, {data.split}: got {split=}; open "
-                "the other one."
-            )
-        return read_by(data, labels) if labels else data
-    return open_dataset(data, split or "val", labels=labels)
 
 
 def _model_classes(

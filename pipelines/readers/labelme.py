@@ -24,7 +24,7 @@ from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.picture_file import open_header
 from hyperseg_tf.base.regular_file import read_regular
 from pipelines import class_file
-from pipelines.array_pairs import ArrayPair
+from pipelines.array_pairs import DrawnPair
 from pipelines.class_file import spread_colours
 from pipelines.classes import ClassTable
 from pipelines.datasets import Dataset
@@ -85,7 +85,7 @@ def read(directory: Path, split: str, encoding: str | None) -> Dataset:
         else:
             draw = partial(_draw, path, value_of)
             name = key_in(listing.folder, path)
-            samples.append(ArrayPair(name, image, path, classes, draw))
+            samples.append(DrawnPair(name, image, path, classes, draw))
     used = {sample.image_source for sample in samples}
     pictures = (p for p in listing.files if p.suffix.lower() in IMAGE_SUFFIXES)
     findings = []

@@ -101,7 +101,8 @@ class Labelled(keras.Model):
 
 
 def test_label_says_what_the_file_s_user_must_know(tmp_path):
-    task = Task.open(recipe(void_is_class=True), write_data(tmp_path / "roads"))
+    how = recipe(void_is_class=True, read_labels="others=void")
+    task = Task.open(how, write_data(tmp_path / "roads"))
     model = Labelled()
     label_model(model, task, {**task.facts(), "weights": "random"})
     assert model.metadata == {
@@ -113,6 +114,7 @@ def test_label_says_what_the_file_s_user_must_know(tmp_path):
         "recipe": task.recipe.as_data(),
         "weights": "random",
     }
+    assert model.metadata["recipe"]["read_labels"] == "others=void"
     assert twin_of(model).metadata == model.metadata
 
 
