@@ -6,6 +6,7 @@ from pipelines.class_tables import CAMVID
 from pipelines.classes import ClassTable
 from pipelines.datasets import (
     Dataset,
+    EmptySplit,
     hold_back,
     join,
     read_by,
@@ -47,6 +48,7 @@ __all__ = [
     "CutMix",
     "Cutout",
     "Dataset",
+    "EmptySplit",
     "Finding",
     "KerasLayer",
     "LabelReading",

@@ -12,7 +12,7 @@ from hyperseg_tf.base.errors import UserError
 from pipelines import advice, duplicates
 from pipelines.check import Report, inspect
 from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset
+from pipelines.datasets import Dataset, EmptySplit
 from pipelines.label_patterns import explain
 from pipelines.label_tally import Tally
 from pipelines.opening import open_dataset, splits
@@ -128,7 +128,8 @@ def check_folder(
             dataset = open_dataset(directory, name, labels=labels)
         except UserError as error:
             line = " ".join(str(error).split())
-            if name == "val" and reports and name not in splits(directory):
+            lacking = isinstance(error, EmptySplit) or name not in splits(directory)
+            if name == "val" and reports and lacking:
                 line += " Or hold a part of train back: train with --split-val 0.1."
             refused.append(line)
             continue

@@ -18,6 +18,10 @@ from pipelines.label_reading import LabelReading
 from pipelines.samples import Finding, Sample, SampleList, Samples
 
 
+class EmptySplit(UserError):
+    """A split that is laid out and holds nothing, as tools leave an unused val."""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """The samples of one split, in a fixed order.

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from hyperseg_tf.base.errors import UserError
-from pipelines.datasets import Dataset
+from pipelines.datasets import Dataset, EmptySplit
 from pipelines.opening import open_dataset, splits
 
 
 def every_split(directory: str | Path, labels: str = "") -> list[Dataset]:
-    """Open all splits there are.
+    """Open all splits there are; of several, one that is empty is left out.
 
     Args:
         labels: How label files are read, as of `open_dataset`.
@@ -19,7 +19,14 @@ def every_split(directory: str | Path, labels: str = "") -> list[Dataset]:
     """
     # Where none is found, opening says why.
     found = splits(directory) or ("train",)
-    sets = [open_dataset(directory, split, labels=labels) for split in found]
+    sets, empty = [], []
+    for split in found:
+        try:
+            sets.append(open_dataset(directory, split, labels=labels))
+        except EmptySplit as error:
+            empty.append(error)
+    if not sets:
+        raise empty[0]
     names = sets[0].classes.names
     for dataset in sets:
         if dataset.findings:

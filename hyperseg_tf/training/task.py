@@ -61,28 +61,31 @@ class Task:
         train_set = pipelines.join(
             [_open(recipe, directory, split) for split in recipe.train_splits]
         )
-        there = recipe.evaluate_split in pipelines.splits(directory)
-        if not recipe.split_val:
-            try:
-                return cls(
-                    recipe, train_set, _open(recipe, directory, recipe.evaluate_split)
-                )
-            except UserError as error:
-                if there:
-                    raise
-                raise UserError(
-                    f"{error} Or hold a part of train back: --split-val 0.1."
-                ) from error
-        if there:
+        lacking = None
+        try:
+            evaluate_set = _open(recipe, directory, recipe.evaluate_split)
+        except UserError as error:
+            there = recipe.evaluate_split in pipelines.splits(directory)
+            if not there or isinstance(error, pipelines.EmptySplit):
+                lacking = error
+            elif not recipe.split_val:
+                raise
+        if lacking is None and recipe.split_val:
             raise UserError(
                 f"{directory}: a part of train is held back where there is no "
                 f"{recipe.evaluate_split}: there is one; leave out --split-val "
                 f"(split_val={recipe.split_val})."
             )
-        rest, held = pipelines.hold_back(
-            train_set, recipe.split_val, recipe.evaluate_split
+        if lacking is None:
+            return cls(recipe, train_set, evaluate_set)
+        if not recipe.split_val:
+            raise UserError(
+                f"{lacking} Or hold a part of train back: --split-val 0.1."
+            ) from lacking
+        return cls(
+            recipe,
+            *pipelines.hold_back(train_set, recipe.split_val, recipe.evaluate_split),
         )
-        return cls(recipe, rest, held)
 
     def require(self, checked: dict[str, str] | None = None) -> dict[str, str]:
         """Read every file; raise `UserError` unless all are sound.

@@ -17,10 +17,10 @@ import numpy as np
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.regular_file import read_regular
-from pipelines.array_pairs import ArrayPair
+from pipelines.array_pairs import DrawnPair
 from pipelines.class_file import spread_colours
 from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset
+from pipelines.datasets import Dataset, EmptySplit
 from pipelines.decode import LIMIT
 from pipelines.readers.layout import SPLIT_NAMES, Match, split_folder
 from pipelines.readers.listing import entries, together
@@ -87,7 +87,7 @@ def read(directory: Path, split: str, encoding: str | None) -> Dataset:
         name = os.path.splitext(image["file_name"])[0]
         if names[name] > 1:
             name = f"{image['file_name']}-{image['id']}"
-        samples.append(ArrayPair(name, source, path, classes, draw))
+        samples.append(DrawnPair(name, source, path, classes, draw))
     findings += together(
         places[0],
         missing,
@@ -96,7 +96,8 @@ def read(directory: Path, split: str, encoding: str | None) -> Dataset:
         "restore it or take it out of the JSON",
     )
     if not samples:
-        raise UserError(
+        error = UserError if images else EmptySplit
+        raise error(
             f"{path}: a split holds at least one picture: found {len(images)} in the "
             f"JSON and none of them as a file; put them into {places[0]}."
         )

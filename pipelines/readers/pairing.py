@@ -14,7 +14,7 @@ from pathlib import Path
 from hyperseg_tf.base.errors import UserError
 from pipelines.array_pairs import ArrayPair
 from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset
+from pipelines.datasets import Dataset, EmptySplit
 from pipelines.files import FilePair, FilePairs
 from pipelines.label_files import read_values
 from pipelines.readers.listing import (
@@ -177,13 +177,15 @@ def dataset(
         where: Folder to name where there is no pair; `directory / split` else.
 
     Raises:
+        EmptySplit: There is no file, so nothing to pair.
         UserError: There is no pair.
     """
     pairs = sides.pairs()
     if not pairs:
         found = len(sides.findings)
+        error = UserError if sides.images or sides.labels or found else EmptySplit
         first = f"; first of {found} findings: {sides.findings[0]}" if found else ""
-        raise UserError(
+        raise error(
             f"{where or directory / split}: a split holds at least one image with its "
             f"label: found {len(sides.images)} images, {len(sides.labels)} labels"
             f"{sides.others}, no pair of the same name; put pairs into images and "

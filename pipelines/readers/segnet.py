@@ -13,7 +13,7 @@ from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.regular_file import read_text
 from pipelines.class_tables import CAMVID
 from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset
+from pipelines.datasets import Dataset, EmptySplit
 from pipelines.files import FilePairs
 from pipelines.readers import pairing
 from pipelines.readers.layout import Match
@@ -99,7 +99,8 @@ def read(directory: Path, split: str, encoding: str | None) -> Dataset:
         pairs.append((image, label))
     if not pairs:
         first = f"; {findings[0].found}" if findings else ""
-        raise UserError(
+        error = UserError if findings else EmptySplit
+        raise error(
             f"{list_file}: a split holds at least one pair: found none{first}; "
             f"write one line per pair, `{split}/x.png {split}annot/x.png`."
         )

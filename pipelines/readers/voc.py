@@ -14,7 +14,7 @@ from pipelines import class_file
 from pipelines.array_pairs import Unlabelled
 from pipelines.class_tables import VOC
 from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset
+from pipelines.datasets import Dataset, EmptySplit
 from pipelines.files import FilePairs
 from pipelines.readers import sbd
 from pipelines.readers.layout import Match
@@ -72,7 +72,8 @@ def read(directory: Path, split: str, encoding: str | None) -> Dataset:
     findings: list[Finding] = []
     samples = _samples(root, split, names, folders, more, classes, encoding, findings)
     if not len(samples):
-        raise UserError(
+        error = UserError if names else EmptySplit
+        raise error(
             f"{listed}: a split holds at least one pair: found {len(names)} names and "
             f"no pair in {IMAGES} and {LABELS}; write names without ending, a line "
             "each."

@@ -1,6 +1,7 @@
 import pytest
 
 from pipelines import check_folder
+from tests.pipelines.folders import VALUES, image, label
 
 
 def test_a_sound_folder_has_a_summary_of_all_its_splits(folder):
@@ -26,6 +27,21 @@ def test_train_and_val_are_looked_for_and_test_only_where_it_is(folder):
     (line,) = report.findings
     assert "val/images: a split has the folders images and labels" in line
     assert line.endswith("train with --split-val 0.1.")
+
+
+def test_a_val_that_is_there_and_empty_offers_a_part_of_train(own, segnet, tmp_path):
+    for path in (own / "val").rglob("*.png"):
+        path.unlink()
+    (segnet / "val.txt").write_text("\n")
+    voc = tmp_path / "voc"
+    image(voc / "JPEGImages/a.jpg")
+    label(voc / "SegmentationClass/a.png", VALUES)
+    (voc / "ImageSets/Segmentation").mkdir(parents=True)
+    (voc / "ImageSets/Segmentation/train.txt").write_text("a\n")
+    (voc / "ImageSets/Segmentation/val.txt").write_text("")
+    for root in (own, segnet, voc):
+        (line,) = check_folder(root).findings
+        assert line.endswith("train with --split-val 0.1.") and "found" in line
 
 
 def test_one_split_alone_can_be_checked(folder):

@@ -21,6 +21,16 @@ def cityscapes(tmp_path):
     return root
 
 
+def test_an_empty_split_is_left_out(own, tmp_path):
+    for path in (own / "val").rglob("*.png"):
+        path.unlink()
+    assert convert(own, tmp_path / "new") == {"train": 3}
+    for path in (own / "train").rglob("*.png"):
+        path.unlink()
+    with pytest.raises(UserError, match="found 0 images, 0 labels"):
+        convert(own, tmp_path / "newer")
+
+
 def test_an_own_folder_has_the_pixels_and_classes_of_any_layout(cityscapes, tmp_path):
     out = tmp_path / "own"
     assert convert(cityscapes, out) == {"train": 2, "val": 2}

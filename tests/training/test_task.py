@@ -159,3 +159,18 @@ def test_a_recipe_whose_protocol_has_other_classes_is_refused_at_once(data):
         Task.open(recipe(protocol="camvid12"), data)
     assert "3 classes instead of 11" in str(error.value)
     assert "--set protocol=own" in str(error.value)
+
+
+def test_a_val_that_is_there_and_empty_is_like_none(tmp_path):
+    data = write_data(tmp_path, val=0)
+    (data / "val/images/.DS_Store").write_bytes(b"x")
+    with pytest.raises(UserError, match="found 0 images, 0 labels.*--split-val"):
+        Task.open(recipe(), data)
+    task = Task.open(recipe(split_val=0.3), data)
+    assert len(task.train_set) == 5 and len(task.evaluate_set) == 2
+    (data / "val/images/a.png").write_bytes(b"x")
+    with pytest.raises(UserError, match="there is one; leave out --split-val"):
+        Task.open(recipe(split_val=0.3), data)
+    with pytest.raises(UserError, match="found 1 images, 0 labels") as error:
+        Task.open(recipe(), data)
+    assert "--split-val" not in str(error.value)
