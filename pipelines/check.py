@@ -31,6 +31,7 @@ from pipelines.label_tally import Tally, tally_of
 from pipelines.pictures import decode, open_header, unreadable
 from pipelines.samples import Finding, Sample, read_label
 from pipelines.split_rules import remarks, unfit
+from pipelines.verdicts import Verdict, Verdicts
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Report:
         hashes: Of all images, where they were asked for; None of what has none.
         others: The findings without those about unknown values.
         tallies: Of the values or colours of labels, where some are unknown.
+        known: Samples that were as at an earlier check, and not read again.
     """
 
     findings: tuple[Finding, ...]
@@ -57,6 +59,7 @@ class Report:
     hashes: tuple[int | None, ...] = ()
     others: tuple[Finding, ...] = ()
     tallies: tuple[Tally, ...] = ()
+    known: int = 0
 
 
 def check(dataset: Dataset) -> list[Finding]:
@@ -67,10 +70,12 @@ def check(dataset: Dataset) -> list[Finding]:
 def require(dataset: Dataset) -> tuple[str, ...]:
     """The notes of `inspect`, if it finds nothing.
 
+    Samples whose files are those of an earlier check are not read again.
+
     Raises:
         UserError: with the first findings, their number and where to see all.
     """
-    report = inspect(dataset)
+    report = inspect(dataset, verdicts=Verdicts(dataset))
     findings = report.findings
     if findings:
         shown = " ".join(str(finding) for finding in findings[:3])
@@ -101,6 +106,7 @@ def inspect(
     dataset: Dataset,
     progress: Callable[[int, int], None] | None = None,
     image_hash: Hash | None = None,
+    verdicts: Verdicts | None = None,
 ) -> Report:
     """Decode every sample, several at a time, and count the pixels of every class.
 
@@ -108,29 +114,41 @@ def inspect(
         progress: Called with (samples done, samples in all); a bar on stderr where
             that is a terminal and nothing is given.
         image_hash: Called with every image that can be decoded.
+        verdicts: Those of earlier times, which get the new ones; None reads every file.
     """
     progress = progress or bar(f"checking {dataset.split}")
     findings = list(dataset.findings)
     pixels = np.zeros(256, np.int64)
     all_void, sizes, hashes = [], [], []
 
-    def look(i: int):
+    def look(i: int) -> tuple[list[Finding], Verdict]:
+        mark = verdicts and verdicts.mark(dataset[i])
+        known = mark and verdicts.known(dataset[i], mark, image_hash is not None)
+        if known:
+            return [], known
         arrays, found, counts = _inspect_sample(dataset, i)
         image = arrays.get("image")
-        size = None if image is None else image.shape[:2]
-        wanted = image_hash is not None and image is not None
-        return found, counts, size, image_hash(image) if wanted else None
+        if image is None:
+            return found, Verdict(None, counts)
+        verdict = Verdict(image.shape[:2], counts, image_hash and image_hash(image))
+        if verdicts is not None and not found:
+            verdicts.add(dataset[i], mark, verdict, image_hash is not None)
+        return found, verdict
 
-    with ThreadPoolExecutor() as pool:
-        results = pool.map(look, range(len(dataset)))
-        for done, (found, counts, size, hash_of) in enumerate(results, 1):
-            findings += found
-            pixels += counts
-            if counts.any() and not counts[:VOID].any():
-                all_void.append(dataset[done - 1].name)
-            sizes += [size] if size else []
-            hashes.append(hash_of)
-            progress(done, len(dataset))
+    try:
+        with ThreadPoolExecutor() as pool:
+            results = pool.map(look, range(len(dataset)))
+            for done, (found, one) in enumerate(results, 1):
+                findings += found
+                pixels += one.counts
+                if one.counts.any() and not one.counts[:VOID].any():
+                    all_void.append(dataset[done - 1].name)
+                sizes += [one.size] if one.size else []
+                hashes.append(one.image_hash)
+                progress(done, len(dataset))
+    finally:
+        if verdicts is not None:  # what is known of half of the files is, too
+            verdicts.save()
     class_pixels, void_pixels = pixels[: len(dataset.classes)], int(pixels[VOID])
     others = [f for f in findings if not isinstance(f, UnknownValues)]
     tallies = tally_of(dataset, findings, class_pixels, void_pixels)
@@ -150,6 +168,7 @@ def inspect(
         tuple(hashes),
         tuple(others),
         tuple(tallies),
+        verdicts.taken if verdicts is not None else 0,
     )
 
 

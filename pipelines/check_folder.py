@@ -18,6 +18,7 @@ from pipelines.label_tally import Tally
 from pipelines.opening import open_dataset, splits
 from pipelines.readers.listing import together
 from pipelines.samples import Finding
+from pipelines.verdicts import Verdicts
 
 # Training reads these two, so their absence is a finding, too.
 NEEDED = ("train", "val")
@@ -42,7 +43,15 @@ class FolderReport:
     def notes(self) -> tuple[str, ...]:
         """What readers left out or took for granted, a line each, said once."""
         notes = (n for dataset, r in self.splits for n in (*dataset.notes, *r.notes))
-        return tuple(dict.fromkeys((*notes, *self.duplicates)))
+        known = (f"{r.known} of {d.split}" for d, r in self.splits if r.known)
+        earlier = ", ".join(known)
+        if earlier:
+            earlier = (
+                f"{earlier} are as at an earlier check, and were not read again; "
+                "--again reads them"
+            )
+        lines = (*notes, *self.duplicates, *filter(None, (earlier,)))
+        return tuple(dict.fromkeys(lines))
 
     @property
     def num_samples(self) -> int:
@@ -109,11 +118,19 @@ class FolderReport:
 
 
 def check_folder(
-    directory: str | Path, split: str | None = None, labels: str = ""
+    directory: str | Path,
+    split: str | None = None,
+    labels: str = "",
+    again: bool = False,
 ) -> FolderReport:
     """Check one split of a folder, or train, val and what else there is.
 
     Nothing is raised for what is wrong with the folder or its files: it is found.
+
+    Args:
+        split: None for all.
+        labels: How label files are read, as of `open_dataset`.
+        again: Read files again, too, that are as they were when they passed.
     """
     if split is None:
         present = splits(directory)
@@ -133,7 +150,9 @@ def check_folder(
                 line += " Or hold a part of train back: train with --split-val 0.1."
             refused.append(line)
             continue
-        reports.append((dataset, inspect(dataset, image_hash=image_hash)))
+        verdicts = Verdicts(dataset, again)
+        report = inspect(dataset, image_hash=image_hash, verdicts=verdicts)
+        reports.append((dataset, report))
     lines = [str(finding) for finding in _once(_findings(reports, Path(directory)))]
     # What is wrong with the folder or its class file is wrong for every split.
     findings = tuple(dict.fromkeys(lines + refused))

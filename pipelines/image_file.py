@@ -11,6 +11,11 @@ class ImageFileSample(Sample):
 
     image_source: Path
 
+    @property
+    def sources(self) -> tuple[str | Path, ...]:
+        """The files of image and label."""
+        return self.image_source, self.label_source
+
     def image_bytes(self) -> bytes:
         """The image file as it is."""
         return read_regular(self.image_source)

@@ -147,6 +147,11 @@ class RecordSample(Sample):
         """The same."""
         return self.image_source
 
+    @property
+    def sources(self) -> tuple[Path]:
+        """The file of the record."""
+        return (self.shard.path,)
+
     def image_bytes(self) -> bytes:
         """The picture's file."""
         return self._string(IMAGE)

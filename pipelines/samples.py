@@ -60,6 +60,11 @@ class Sample(ABC):
     label_source: str | Path
     has_label_file: bool = False
 
+    @property
+    def sources(self) -> tuple[str | Path, ...]:
+        """The files that decide what the sample is, all of them; () if others do."""
+        return ()
+
     @abstractmethod
     def image_bytes(self) -> bytes:
         """The picture as a whole PNG or JPEG file; OSError if it cannot be had."""

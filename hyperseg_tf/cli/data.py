@@ -106,6 +106,11 @@ def add(commands) -> None:
         metavar="NAME",
         help="whose crop and batch the advice is about (default: %(default)s)",
     )
+    check.add_argument(
+        "--again",
+        action="store_true",
+        help="read files again, too, that are as they were when they passed",
+    )
     add_labels(check)
     check.set_defaults(run=_check)
 
@@ -207,7 +212,9 @@ def _check(args) -> int:
     recipe = recipes.get(args.recipe)
     crops = [t for t in recipe.train if type(t).__name__ == "RandomCrop"]
     crop = (crops[-1].height, crops[-1].width) if crops else None
-    report = check_folder(args.directory, args.split, args.read_labels or "")
+    report = check_folder(
+        args.directory, args.split, args.read_labels or "", args.again
+    )
     data = report.as_data(crop, recipe.batch_size)
     if args.json == "-":
         print(json.dumps(data, indent=2))

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from hyperseg_tf.base import user_cache
 from hyperseg_tf.base.atomic import atomic_file
 from hyperseg_tf.ops import compiler, seal, trust
 from hyperseg_tf.ops.compiler import AGAIN, CompileError, KernelsUnavailable
@@ -37,16 +38,13 @@ def folder() -> Path:
     Raises:
         KernelsUnavailable: Nothing says where the user's folder is.
     """
-    if os.environ.get(CACHE):
-        return Path(os.environ[CACHE])
     try:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return user_cache.folder()
     except RuntimeError as error:
         raise KernelsUnavailable(
             "a user without a home folder has no cache for the custom ops; set "
             f"{CACHE} to a folder of your own."
         ) from error
-    return Path(base) / "hyperseg_tf"
 
 
 def library() -> Path:

@@ -12,9 +12,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from hyperseg_tf.base.user_cache import CACHE
 from hyperseg_tf.ops.compiler import KernelsUnavailable
-
-CACHE = "HYPERSEG_TF_CACHE"
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _ELSEWHERE = f"set {CACHE} to a folder of your own"

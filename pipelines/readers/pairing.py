@@ -184,7 +184,7 @@ def dataset(
     if not pairs:
         found = len(sides.findings)
         error = UserError if sides.images or sides.labels or found else EmptySplit
-        first = f"; first of {found} findings: {sides.findings[0]}" if found else ""
+        first = f"; first of {found} findings: {sides.findings[0]}" if found else "."
         raise error(
             f"{where or directory / split}: a split holds at least one image with its "
             f"label: found {len(sides.images)} images, {len(sides.labels)} labels"

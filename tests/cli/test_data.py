@@ -1,5 +1,6 @@
 import argparse
 import json
+import os
 
 import numpy as np
 import pytest
@@ -125,3 +126,17 @@ def test_command_notes_what_was_left_out_beside_the_result(folder, capsys):
     (folder / "train/labels/Thumbs.db").write_bytes(b"x")
     assert run("check", folder) == 0
     assert "note: " in capsys.readouterr().err
+
+
+def test_files_that_passed_are_read_again_on_demand_only(
+    folder, tmp_path_factory, monkeypatch, capsys
+):
+    place = tmp_path_factory.mktemp("cache")
+    monkeypatch.setattr("pipelines.verdicts.folder", lambda: place)
+    for path in folder.rglob("*.png"):
+        os.utime(path, ns=(1, 1))
+    notes = []
+    for options in ((), (), ("--again",)):
+        assert run("check", folder, "--split", "train", *options) == 0
+        notes.append("note: 3 of train are as at an" in capsys.readouterr().err)
+    assert notes == [False, True, False] and len(list(place.iterdir())) == 1
