@@ -67,8 +67,8 @@ def check(dataset: Dataset) -> list[Finding]:
     return list(inspect(dataset).findings)
 
 
-def require(dataset: Dataset) -> tuple[str, ...]:
-    """The notes of `inspect`, if it finds nothing.
+def require(dataset: Dataset) -> Report:
+    """What `inspect` says, if it finds nothing.
 
     Samples whose files are those of an earlier check are not read again.
 
@@ -84,7 +84,7 @@ def require(dataset: Dataset) -> tuple[str, ...]:
             f"only: {len(findings)} finding{'s' * (len(findings) > 1)}: {shown} "
             f"List all with `hyperseg-tf data check {dataset.directory}`."
         )
-    return report.notes
+    return report
 
 
 def load_sample(dataset: Dataset, i: int) -> dict[str, np.ndarray]:

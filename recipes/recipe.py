@@ -5,6 +5,7 @@ resumed; give it a default, so that older runs can still be told apart.
 """
 
 from dataclasses import dataclass, fields, is_dataclass
+from math import inf
 from typing import Any, Literal, get_args
 
 from hyperseg_tf.base.constants import SPLITS
@@ -12,7 +13,10 @@ from recipes.prune import Prune
 from recipes.rules import check, one_of
 
 Decay = Literal["step", "epoch"]
-Loss = Literal["bootstrapped", "cross_entropy"]
+Loss = Literal["bootstrapped", "cross_entropy", "ohem", "focal", "dice", "lovasz"]
+
+# Losses that average pixels, which classes can be given weights in.
+OF_PIXELS = ("bootstrapped", "cross_entropy", "ohem", "focal")
 
 _RULES = (
     (
@@ -21,7 +25,16 @@ _RULES = (
         lambda value: value >= 1,
     ),
     ("learning_rate power epsilon", "be positive", lambda value: value > 0),
-    ("loss_threshold overlays", "be at least 0", lambda value: value >= 0),
+    (
+        "loss_threshold loss_gamma overlays",
+        "be at least 0",
+        lambda value: value >= 0,
+    ),
+    (
+        "loss_probability",
+        "be in 0..1, without both",
+        lambda value: 0 < value < 1,
+    ),
     (
         "warmup_steps backbone_rate frozen_epochs",
         "be at least 0",
@@ -41,7 +54,29 @@ _RULES = (
     ),
     ("split_val", "be in 0..1, without 1", lambda share: 0 <= share < 1),
     one_of("decay", get_args(Decay)),
-    one_of("loss", get_args(Loss)),
+    (
+        "loss",
+        f"be one or several of {', '.join(get_args(Loss))}",
+        lambda loss: (
+            losses_in(loss)
+            and set(losses_in(loss)) <= set(get_args(Loss))
+            and len(set(losses_in(loss))) == len(losses_in(loss))
+        ),
+    ),
+    (
+        "loss_factors",
+        "be positive",
+        lambda factors: all(0 < factor < inf for factor in factors),
+    ),
+    (
+        "loss_class_weights",
+        "be balanced, none, or numbers of at least 0 and not all 0",
+        lambda weights: (
+            weights in (None, "balanced")
+            or all(0 <= weight < inf for weight in weights)
+            and any(weights)
+        ),
+    ),
     one_of("evaluate_split", SPLITS),
     (
         "train_splits",
@@ -78,9 +113,17 @@ class Recipe:
         clip_norm: Gradients are scaled to this norm of all where it is larger.
         ema: Share of the old value that a step keeps in a moving average of the
             weights, which is validated and kept as model.keras; 0 has none.
-        loss: "bootstrapped" (over hard pixels) or "cross_entropy" (over all).
-        loss_k: Fewest pixels per image in the bootstrapped loss.
-        loss_threshold: Pixel loss above which a pixel is hard.
+        loss: "bootstrapped" (cross entropy over the hard pixels of each image),
+            "cross_entropy" (over all), "ohem" (over the hard pixels of a batch),
+            "focal", "dice" or "lovasz" (Lovasz-softmax); several are added.
+        loss_factors: Of the losses, in order; 1 each where left out.
+        loss_class_weights: What pixels of each class count in a mean over pixels:
+            numbers, or "balanced": the median share of a class in the training labels
+            by that of the class, as `data check` prints it. None for 1 each.
+        loss_k: Fewest pixels per image in the losses over hard pixels.
+        loss_threshold: Pixel loss above which a pixel is hard, "bootstrapped".
+        loss_probability: Probability of its class below which it is, "ohem".
+        loss_gamma: Exponent of "focal".
         norm_momentum: Share of the old running statistics that a step keeps in every
             batch normalization; None leaves the network's own (0.99 in the backbone,
             0.9 behind it). From random weights the backbone changes faster than 0.99
@@ -125,7 +168,7 @@ class Recipe:
     frozen_epochs: int = 0
     clip_norm: float | None = None
     ema: float = 0.0
-    loss: Loss = "bootstrapped"
+    loss: Loss | tuple[Loss, ...] = "bootstrapped"
     loss_k: int = 4096
     loss_threshold: float = 0.3
     norm_momentum: float | None = None
@@ -141,9 +184,14 @@ class Recipe:
     prune: Prune = Prune()
     split_val: float = 0.0
     read_labels: str = ""
+    loss_factors: tuple[float, ...] = ()
+    loss_class_weights: Literal["balanced"] | tuple[float, ...] | None = None
+    loss_probability: float = 0.7
+    loss_gamma: float = 2.0
 
     def __post_init__(self) -> None:
         check(self, _RULES)
+        self._check_losses()
         if self.read_labels:
             # A list of recipes needs no TensorFlow, which comes with pipelines.
             from pipelines.label_reading import LabelReading
@@ -164,13 +212,39 @@ class Recipe:
             )
 
     @property
+    def losses(self) -> tuple[tuple[str, float], ...]:
+        """The losses that are added, each with its factor."""
+        names = losses_in(self.loss)
+        return tuple(zip(names, self.loss_factors or (1.0,) * len(names), strict=True))
+
+    @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps between two validations."""
         return self.samples_per_epoch // self.batch_size
 
+    def _check_losses(self) -> None:
+        names = losses_in(self.loss)
+        if self.loss_factors and len(self.loss_factors) != len(names):
+            raise ValueError(
+                f"every loss has one factor: got loss_factors={self.loss_factors} for "
+                f"loss={', '.join(names)}; give {len(names)}, or none for 1 each."
+            )
+        if self.loss_class_weights is not None and not set(names) & set(OF_PIXELS):
+            raise ValueError(
+                "class weights weigh pixels, and dice and lovasz count every class the "
+                f"same: got loss_class_weights={self.loss_class_weights} for "
+                f"loss={', '.join(names)}; leave them out, or add one of "
+                f"{', '.join(OF_PIXELS)}."
+            )
+
     def as_data(self) -> dict[str, Any]:
         """Return the recipe as JSON-able data; transforms carry their class name."""
         return {f.name: _as_data(getattr(self, f.name)) for f in fields(self)}
+
+
+def losses_in(loss: Any) -> tuple[Any, ...]:
+    """The names of the losses that are added, of one or of several."""
+    return (loss,) if isinstance(loss, str) else tuple(loss)
 
 
 def _as_data(value: Any) -> Any:

@@ -8,6 +8,7 @@ import difflib
 import types
 import typing
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal
 
@@ -156,12 +157,12 @@ def _parse(text: str, hint: Any, name: str, now: Any) -> Any:
         )
     # What is not finite would stop the training later, with a longer story.
     adapter = TypeAdapter(hint, config=ConfigDict(allow_inf_nan=False))
-    try:
-        return adapter.validate_python(_split(text, hint))
-    except ValidationError:
-        raise UserError(
-            f"{name} is {_kind(hint)}: got {text!r}; without the setting it is {now}."
-        ) from None
+    for reading in _readings(text, hint):
+        with suppress(ValidationError):
+            return adapter.validate_python(reading)
+    raise UserError(
+        f"{name} is {_kind(hint)}: got {text!r}; without the setting it is {now}."
+    )
 
 
 def _leaves(hint: Any) -> Iterator[Any]:
@@ -177,14 +178,18 @@ def _leaves(hint: Any) -> Iterator[Any]:
         yield hint
 
 
-def _split(text: str, hint: Any) -> str | list[str] | None:
-    """The parts that the type has: None, one, or several with commas between."""
+def _readings(text: str, hint: Any) -> Iterator[str | list[str] | None]:
+    """What the text may stand for: None, one value, or several with commas between."""
     kinds = _alternatives(hint)
     if type(None) in kinds and text.lower() == "none":
-        return None
-    if any(typing.get_origin(kind) is tuple for kind in kinds):
-        return [part.strip() for part in text.split(",")]
-    return text
+        yield None
+        return
+    tuples = [typing.get_origin(kind) is tuple for kind in kinds]
+    # One word may be a value by itself, or the only one of several.
+    if not all(tuples):
+        yield text
+    if any(tuples):
+        yield [part.strip() for part in text.split(",")]
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:

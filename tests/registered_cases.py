@@ -217,6 +217,8 @@ def _counts(metric):
     return metric.result()
 
 
+_OF_BATCH = {"void": 3, "reduction": "sum", "dtype": "bfloat16"}
+
 # Arguments off their defaults, and the values that must not change.
 OTHERS = {
     "BootstrappedCrossEntropy": (
@@ -225,10 +227,36 @@ OTHERS = {
             "threshold": 1.5,
             "void": 3,
             "released_arithmetic": True,
+            "class_weights": (1.0, 0.5, 0.0, 2.0),
             "reduction": "sum",
             "dtype": "bfloat16",
         },
         _loss,
+    ),
+    "CrossEntropy": ({"class_weights": (1.0, 0.5, 0.0, 2.0), **_OF_BATCH}, _loss),
+    "Dice": ({"smooth": 0.5, **_OF_BATCH}, _loss),
+    "Focal": (
+        {"gamma": 1.5, "class_weights": (1.0, 0.5, 0.0, 2.0), **_OF_BATCH},
+        _loss,
+    ),
+    "LovaszSoftmax": (_OF_BATCH, _loss),
+    "OnlineHardExamples": (
+        {
+            "k": 5,
+            "probability": 0.4,
+            "class_weights": (1.0, 0.5, 0.0, 2.0),
+            **_OF_BATCH,
+        },
+        _loss,
+    ),
+    "WeightedSum": (
+        {
+            "losses": [keras.losses.serialize(keras.losses.Hinge())],
+            "factors": (0.5,),
+            "reduction": "sum",
+            "dtype": "bfloat16",
+        },
+        lambda loss: float(loss.factors[0]),
     ),
     "ConfusionMatrix": ({"num_classes": 4, "void": 2}, _counts),
     "HyperFanIn": (

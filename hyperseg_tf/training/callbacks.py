@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from hyperseg_tf.training import logs, scores, state
-from hyperseg_tf.training.model import loss, schedule, twin_of
+from hyperseg_tf.training.model import schedule, twin_of
 from hyperseg_tf.training.pruning import Pruning, first_epoch
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.task import Task
@@ -37,7 +37,7 @@ def callbacks(
     recipe = task.recipe
     twin = twin_of(model)
     validation = scores.Validation(
-        twin, task.evaluation_batches(), loss(recipe), task.names
+        twin, task.evaluation_batches(), model.loss, task.names
     )
     log = logs.CsvLog(folder, position)
     samples = task.overlay_samples()

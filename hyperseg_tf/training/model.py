@@ -1,6 +1,6 @@
 """The network of a run, as its recipe wants it: built, compiled and labelled."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,6 @@ import keras
 from keras import ops
 
 from hyperseg_tf import presets
-from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.pixels import normalise
 from hyperseg_tf.base.progress import say
@@ -16,7 +15,7 @@ from hyperseg_tf.convert.metadata import after_training
 from hyperseg_tf.convert.sources import file_of, load_fitting
 from hyperseg_tf.network.model import HyperSeg
 from hyperseg_tf.network.model_file import read_preset
-from hyperseg_tf.training.losses import BootstrappedCrossEntropy
+from hyperseg_tf.training.losses.of_recipe import loss
 from hyperseg_tf.training.optimizer import PartedAdam, backbone_places
 from hyperseg_tf.training.schedules import PolyDecay
 from hyperseg_tf.training.task import Task
@@ -76,8 +75,14 @@ def build_model(
     return model, source
 
 
-def compile_model(model: keras.Model, recipe: Recipe) -> None:
-    """Give the network its loss and its optimizer, which has its variables then."""
+def compile_model(
+    model: keras.Model, recipe: Recipe, class_weights: Sequence[float] | None = None
+) -> None:
+    """Give the network its loss and its optimizer, which has its variables then.
+
+    Args:
+        class_weights: Of `class_weights.of_run`.
+    """
     beta_1, beta_2 = recipe.betas
     average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
     optimizer = PartedAdam(
@@ -93,7 +98,7 @@ def compile_model(model: keras.Model, recipe: Recipe) -> None:
     )
     # XLA is slow at ordinary convolutions on a CPU and fails under a strategy; the
     # layers that gain from it compile themselves.
-    model.compile(optimizer, loss(recipe), jit_compile=False)
+    model.compile(optimizer, loss(recipe, class_weights), jit_compile=False)
     optimizer.build(model.trainable_variables)
 
 
@@ -109,15 +114,6 @@ def take_bytes(model: keras.Model) -> None:
         return step((normalise(ops.cast(images, "float32")), *rest))
 
     model.train_step = train_step
-
-
-def loss(recipe: Recipe) -> keras.losses.Loss:
-    """Return the mean over a batch, on labels (B, H, W) and logits (B, H, W, N)."""
-    if recipe.loss == "bootstrapped":
-        return BootstrappedCrossEntropy(recipe.loss_k, recipe.loss_threshold)
-    return keras.losses.SparseCategoricalCrossentropy(
-        from_logits=True, ignore_class=VOID
-    )
 
 
 def schedule(recipe: Recipe) -> PolyDecay:

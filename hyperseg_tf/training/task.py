@@ -87,12 +87,18 @@ class Task:
             *pipelines.hold_back(train_set, recipe.split_val, recipe.evaluate_split),
         )
 
-    def require(self, checked: dict[str, str] | None = None) -> dict[str, str]:
+    def require(
+        self,
+        checked: dict[str, str] | None = None,
+        class_pixels: dict[str, list[int]] | None = None,
+    ) -> dict[str, str]:
         """Read every file; raise `UserError` unless all are sound.
 
         Args:
             checked: What this returned before; splits whose files are still the same
                 are not read again.
+            class_pixels: Gets the pixels of every class of each split that is read,
+                those of void at the end; a split that it lacks is read.
 
         Returns:
             A fingerprint of each split, where one can be had.
@@ -100,8 +106,13 @@ class Task:
         found = {}
         for dataset in (self.train_set, self.evaluate_set):
             mark = pipelines.fingerprint(dataset)
-            if mark is None or (checked or {}).get(dataset.split) != mark:
-                for note in pipelines.require(dataset):
+            known = class_pixels is None or dataset.split in class_pixels
+            if not known or mark is None or (checked or {}).get(dataset.split) != mark:
+                report = pipelines.require(dataset)
+                if class_pixels is not None:
+                    counts = [*report.class_pixels.tolist(), report.void_pixels]
+                    class_pixels[dataset.split] = counts
+                for note in report.notes:
                     say(f"note: {note}")
             if mark is not None:
                 found[dataset.split] = mark

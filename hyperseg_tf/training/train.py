@@ -19,6 +19,7 @@ import recipes
 from hyperseg_tf.base.progress import ending_bars, say
 from hyperseg_tf.base.versions import versions
 from hyperseg_tf.network.model_file import restore
+from hyperseg_tf.training import class_weights
 from hyperseg_tf.training.callbacks import callbacks
 from hyperseg_tf.training.devices import on_gpu, scope, several
 from hyperseg_tf.training.failures import memory_in_words
@@ -112,7 +113,11 @@ def train(
     facts = {**task.facts(), "weights": None, "best": None, "versions": versions()}
     with folder.locked():
         old = folder.resumable(facts) if resume else None
-        facts["checked"] = task.require(old and old.get("checked"))
+        facts["class_pixels"] = dict((old or {}).get("class_pixels") or {})
+        facts["checked"] = task.require(
+            old and old.get("checked"), facts["class_pixels"]
+        )
+        weights_of_classes = class_weights.of_run(task, facts["class_pixels"])
         if resume:
             folder.discard_leftovers()
         else:
@@ -121,7 +126,7 @@ def train(
         with scope(devices):
             start = recipe if old is None else replace(recipe, weights=None)
             model, facts["weights"] = build_model(start, len(task.names), _build_model)
-            compile_model(model, recipe)
+            compile_model(model, recipe, weights_of_classes)
         if old is not None:
             restore(model, folder.latest)
             facts |= {name: old[name] for name in ("best", "weights") if name in old}

@@ -33,7 +33,7 @@ def test_a_class_that_is_absent_is_named_and_hinders_nothing(folder):
     assert report.notes == (
         f"{folder}, train: no pixel of tram, which cannot be learnt",
     )
-    assert require(open_dataset(folder, "train")) == report.notes
+    assert require(open_dataset(folder, "train")).notes == report.notes
 
 
 def test_labels_that_are_all_void_are_counted_and_named(folder):

@@ -124,9 +124,25 @@ def test_class_that_occurs_twice_is_named_by_position():
     assert changed.train == (Blur(1.5), Call(), Blur(3.0))
 
 
+def test_losses_are_one_word_or_several_with_factors_and_weights():
+    assert replace_from_strings(small(), ["loss=dice"]).loss == "dice"
+    several = ["loss=focal, dice", "loss_factors=1,0.5", "loss_class_weights=0,2,1.5"]
+    changed = replace_from_strings(small(), several)
+    assert changed.losses == (("focal", 1.0), ("dice", 0.5))
+    assert changed.loss_class_weights == (0.0, 2.0, 1.5)
+    back = ["loss_class_weights=none", "loss=ohem", "loss_factors=2"]
+    back = replace_from_strings(changed, back)
+    assert back.loss_class_weights is None and back.losses == (("ohem", 2.0),)
+    balanced = replace_from_strings(small(), ["loss_class_weights=balanced"])
+    assert balanced.loss_class_weights == "balanced"
+
+
 @pytest.mark.parametrize(
     "setting, message",
     [
+        ("loss=hinge", "loss is one of bootstrapped.* or values with commas"),
+        ("loss_class_weights=fair", "loss_class_weights is one of balanced or .*none"),
+        ("loss_factors=x", "loss_factors is values with commas between, each a number"),
         ("epochs", "name=value.*'epochs'"),
         (
             "epoch=3",

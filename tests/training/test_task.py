@@ -142,7 +142,8 @@ def test_files_that_were_checked_are_not_read_again_until_they_change(
     data, monkeypatch
 ):
     read = []
-    monkeypatch.setattr(pipelines, "require", lambda d: read.append(d.split) or ())
+    real = pipelines.require
+    monkeypatch.setattr(pipelines, "require", lambda d: read.append(d.split) or real(d))
     for path in data.rglob("*.png"):
         os.utime(path, ns=(10**18, 10**18))
     task = Task.open(recipe(), data)
@@ -152,6 +153,20 @@ def test_files_that_were_checked_are_not_read_again_until_they_change(
     os.utime(next((data / "val/labels").iterdir()), ns=(10**18, 10**18 + 1))
     task.require(checked)
     assert read == ["train", "val", "val"]
+
+
+def test_what_was_checked_without_counting_is_counted(data):
+    for path in data.rglob("*.png"):
+        os.utime(path, ns=(10**18, 10**18))
+    task = Task.open(recipe(), data)
+    checked, counts = task.require(), {}
+    assert task.require(checked, counts) == checked
+    assert {split: len(pixels) for split, pixels in counts.items()} == {
+        "train": 4,
+        "val": 4,
+    }
+    assert sum(counts["train"]) == 7 * 13 * 17 and counts["train"][3] == 7 * 17
+    task.require(checked, counts)
 
 
 def test_a_recipe_whose_protocol_has_other_classes_is_refused_at_once(data):

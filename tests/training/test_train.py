@@ -299,6 +299,26 @@ def test_the_other_loss_and_decay_train_too(data, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_sum_of_losses_with_balanced_classes_trains_and_goes_on(data, tmp_path):
+    several = {
+        "loss": ("ohem", "focal", "dice", "lovasz"),
+        "loss_factors": (1.0, 2.0, 0.5, 0.5),
+        "loss_class_weights": "balanced",
+    }
+    out = tmp_path / "run"
+    result = train(recipe(**several, epochs=1), data, out, _build_model=build)
+    assert 0 < result.log[0]["loss"] < 20 and 0 < result.log[0]["val_loss"] < 20
+    facts = json.loads((out / "run.json").read_text())
+    assert len(facts["class_pixels"]["train"]) == 4
+    assert facts["recipe"]["loss"] == ["ohem", "focal", "dice", "lovasz"]
+    again = train(recipe(**several, epochs=1), data, out, _build_model=build)
+    assert again.log == result.log
+    with pytest.raises(UserError, match="loss_class_weights: balanced, now None"):
+        plain = {**several, "loss_class_weights": None}
+        train(recipe(**plain, epochs=1), data, out, _build_model=build)
+
+
+@pytest.mark.slow
 def test_two_devices_share_the_batches_and_resume(data, tmp_path):
     code = f"""
 out = {str(tmp_path / "run")!r}

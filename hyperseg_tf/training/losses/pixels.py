@@ -1,0 +1,112 @@
+"""What every loss starts from: the class, the cross entropy and the weight of a pixel.
+
+Void takes part in no loss, so it is decided here once what void is.
+"""
+
+from collections.abc import Sequence
+
+from keras import ops
+
+
+def class_positions(labels, logits, void):
+    """Labels in any of the forms that people have them, as class positions.
+
+    Args:
+        labels: Whole numbers of any dtype, classes and `void`: (B, H, W), or
+            (B, H, W, 1); or one-hot (B, H, W, classes), in which a pixel without a 1 is
+            void.
+        logits: (B, H, W, classes).
+        void: Label value of the pixels to ignore.
+
+    Returns:
+        int32 (B, H, W), `void` where there is no class.
+
+    Raises:
+        ValueError: Labels have another shape.
+    """
+    classes = logits.shape[-1]
+    if len(logits.shape) != 4 or not _fits(labels.shape, logits.shape):
+        raise ValueError(
+            "labels are (B, H, W), (B, H, W, 1) or one-hot (B, H, W, classes), of the "
+            f"size of the logits (B, H, W, classes): got {tuple(labels.shape)} and "
+            f"{tuple(logits.shape)}."
+        )
+    if len(labels.shape) == 3:
+        return ops.cast(labels, "int32")
+    if labels.shape[-1] == 1:
+        return ops.cast(ops.squeeze(labels, -1), "int32")
+    found = ops.cast(ops.argmax(labels, axis=-1), "int32")
+    there = ops.any(ops.greater(labels, 0), axis=-1)
+    return ops.where(there, found, void) if classes > 1 else found
+
+
+def flat_pixels(labels, logits, void, class_weights: Sequence[float] | None = None):
+    """Cross entropy and weight of every pixel.
+
+    Args:
+        labels: int32 (B, H, W), from `class_positions`.
+        logits: float32 (B, H, W, classes).
+        void: Label value of the pixels to ignore.
+        class_weights: One number of at least 0 per class; None for 1 each.
+
+    Returns:
+        Two float32 (B, H * W): cross entropies, 0 at void, and weights, 0 at void.
+    """
+    valid = ops.not_equal(labels, void)
+    classes = ops.where(valid, labels, 0)
+    losses = ops.sparse_categorical_crossentropy(classes, logits, from_logits=True)
+    pixels = losses.shape[1:]
+    shape = (
+        ops.shape(losses)[0],
+        -1 if None in pixels else int(pixels[0] * pixels[1]),
+    )
+    losses = ops.where(valid, losses, 0.0)
+    weights = ops.cast(valid, "float32")
+    if class_weights is not None:
+        if len(class_weights) != logits.shape[-1]:
+            raise ValueError(
+                f"there is one class weight per class: got {len(class_weights)} for "
+                f"{logits.shape[-1]} classes."
+            )
+        table = ops.convert_to_tensor(class_weights, "float32")
+        weights = weights * ops.take(table, classes)
+    return ops.reshape(losses, shape), ops.reshape(weights, shape)
+
+
+def mean(values, weights, axis=None):
+    """The mean of values by their weights; 0 where all weights are 0."""
+    total = ops.sum(weights, axis=axis)
+    return ops.sum(values * weights, axis=axis) / ops.where(total > 0, total, 1.0)
+
+
+def broken(values, axis=None):
+    """0; NaN where a value is NaN or infinite, which sorting and comparing drop."""
+    return ops.stop_gradient(0.0 * ops.sum(values, axis=axis))
+
+
+def for_every_image(loss, logits):
+    """A scalar of a whole batch as (B,), so that Keras' mean over images is the scalar.
+
+    Keras divides what it averages by the number of devices, and scalars it does not.
+    """
+    return ops.broadcast_to(loss, (ops.shape(logits)[0],))
+
+
+def check_weights(class_weights: Sequence[float] | None) -> None:
+    """Raise `ValueError` unless these can be weights of classes."""
+    if class_weights is None:
+        return
+    good = all(0 <= weight < float("inf") for weight in class_weights)
+    if not good or not any(weight > 0 for weight in class_weights):
+        raise ValueError(
+            "class weights are finite, at least 0 and not all 0: got "
+            f"{tuple(class_weights)}."
+        )
+
+
+def _fits(labels, logits) -> bool:
+    """Whether labels of this shape can be those of the logits, unknown sizes apart."""
+    sides = zip(labels[:3], logits[:3], strict=False)
+    same = all(None in pair or pair[0] == pair[1] for pair in sides)
+    last = len(labels) == 3 or (len(labels) == 4 and labels[3] in (1, logits[3]))
+    return same and last
