@@ -68,7 +68,7 @@ def test_training_takes_what_a_check_has_found_out(folder, cache, read):
     old(folder)
     checked(read, folder)
     read.clear()
-    assert require(open_dataset(folder, "train")) == ()
+    assert require(open_dataset(folder, "train")).notes == ()
     held = open_dataset(folder, "train").subset([0, 2])
     require(held)
     assert read == []
@@ -222,5 +222,5 @@ def test_check_of_samples_that_are_no_files_is_as_ever(cache, read):
     from tests.pipelines.drawn import drawn
 
     for _ in range(2):
-        assert require(drawn(2)) == ()
+        assert require(drawn(2)).notes == ()
     assert len(read) == 4 and not cache.exists() and check(drawn(2)) == []
