@@ -6,11 +6,12 @@ PIP := $(BIN)/pip --disable-pip-version-check --quiet
 DEMO ?= demo
 WORKERS ?= 2
 CASES ?= 60000
+N ?= 20
 SEED ?= 0
 BENCH ?= bench
 BENCHMARKS ?= network_cpu blocks_cpu training_cpu scaling_cpu compression data_cpu
 
-.PHONY: demo test test-slow test-grid tf217 test-tf217 ops fuzz attack bench bench-quick lint format clean
+.PHONY: demo test test-slow test-grid test-kill tf217 test-tf217 ops fuzz attack bench bench-quick lint format clean
 .DEFAULT_GOAL := demo
 
 # The stamps are newer than what they were made from, so nothing is installed twice.
@@ -91,6 +92,11 @@ ops: .venv/core
 # part of it is in `make test-slow`.
 fuzz: .venv/test
 	$(BIN)/python -m tests.ops.fuzz_kernels --cases $(CASES) --seed $(SEED)
+
+# Kill a training run N times at random moments, on one and on two devices.
+test-kill: .venv/test
+	$(BIN)/python -m tests.training.kill_runs --kills $(N)
+	$(BIN)/python -m tests.training.kill_runs --kills $(N) --devices 2
 
 # Hostile models, pictures and requests at every door, each in a process with limits.
 attack: .venv/test

@@ -47,6 +47,13 @@ def add(commands) -> None:
         "--devices", type=int, help="number of GPUs that share a batch; default: all"
     )
     parser.add_argument(
+        "--save-every",
+        type=float,
+        default=10.0,
+        metavar="MINUTES",
+        help="between two saved states within an epoch; default: 10",
+    )
+    parser.add_argument(
         "--fresh", action="store_true", help="discard the run that --out holds"
     )
     parser.set_defaults(run=run)
@@ -66,7 +73,12 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         result = train(
-            recipe, args.data, args.out, resume=not args.fresh, devices=args.devices
+            recipe,
+            args.data,
+            args.out,
+            resume=not args.fresh,
+            devices=args.devices,
+            save_every=args.save_every,
         )
     except KeyboardInterrupt as error:
         say(f"stopped; to resume:\n  {_command(args)}")

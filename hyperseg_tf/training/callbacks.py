@@ -13,6 +13,7 @@ from hyperseg_tf.training import logs, scores, state
 from hyperseg_tf.training.model import schedule, twin_of
 from hyperseg_tf.training.pruning import Pruning, first_epoch
 from hyperseg_tf.training.run_folder import RunFolder
+from hyperseg_tf.training.saving import SAVE_EVERY_MINUTES, SaveLatest
 from hyperseg_tf.training.task import Task
 
 
@@ -25,6 +26,7 @@ def callbacks(
     bar: bool,
     pruning: Pruning | None = None,
     waited: Callable[[], float] | None = None,
+    save_every: float = SAVE_EVERY_MINUTES,
 ) -> list[keras.callbacks.Callback]:
     """Return all but the one that stops a run on a signal.
 
@@ -33,6 +35,7 @@ def callbacks(
         bar: Whether a bar shows the steps of an epoch.
         pruning: What is to happen right after each step.
         waited: Seconds waited for batches so far; None where nobody counts them.
+        save_every: Minutes between two states within an epoch.
     """
     recipe = task.recipe
     twin = twin_of(model)
@@ -60,6 +63,6 @@ def callbacks(
         logs.Curve(log, folder, facts),
         overlays if samples else None,
         logs.TensorBoardLog(folder, overlays if samples else None),
-        state.SaveLatest(folder),
+        SaveLatest(folder, facts, position, save_every),
     ]
     return [callback for callback in listed if callback is not None]

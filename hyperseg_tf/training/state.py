@@ -2,6 +2,7 @@
 
 import math
 import signal
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from hyperseg_tf.base import stopping
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import say
-from hyperseg_tf.training.run_folder import RunFolder, save_model
+from hyperseg_tf.training.run_folder import RunFolder
 
 
 class Position(keras.callbacks.Callback):
@@ -75,17 +76,6 @@ class FiniteLoss(keras.callbacks.Callback):
             )
 
 
-class SaveLatest(keras.callbacks.Callback):
-    """Write latest.keras, weights and optimizer, after each epoch."""
-
-    def __init__(self, folder: RunFolder):
-        super().__init__()
-        self.folder = folder
-
-    def on_epoch_end(self, epoch, logs=None):
-        save_model(self.model, self.folder.latest)
-
-
 class Interruption(keras.callbacks.Callback):
     """Turn Ctrl-C, and SIGTERM in a command, into a stop with everything saved.
 
@@ -93,12 +83,15 @@ class Interruption(keras.callbacks.Callback):
     epoch; Ctrl-C then stops at once, while another SIGTERM changes nothing: schedulers
     send several. Use as a context around `fit`, and as its last callback. Signals that
     the caller ignores, or handles in its own way, stay the caller's.
+
+    Args:
+        save: Writes the state after a step.
     """
 
-    def __init__(self, position: Position, folder: RunFolder):
+    def __init__(self, position: Position, save: Callable[[], None]):
         super().__init__()
         self.position = position
-        self.folder = folder
+        self.save = save
         self.requested: int | None = None
 
     def __enter__(self):
@@ -115,7 +108,7 @@ class Interruption(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         # At the last step of an epoch the validation still belongs to the state.
         if self.requested and self.position.mid_epoch:
-            save_model(self.model, self.folder.latest)
+            self.save()
             raise stopping.interrupt(self.requested)
 
     def on_epoch_end(self, epoch, logs=None):

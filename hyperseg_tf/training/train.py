@@ -2,7 +2,8 @@
 
 Everything that decides the next step follows from latest.keras and the recipe: the
 optimizer's step counter gives the epoch, the position in the stream of samples and
-the state of the dropout. Nothing else has to be saved, or can be forgotten.
+the state of the dropout. What is told of an epoch's loss apart, nothing else has to be
+saved, or can be forgotten.
 """
 
 import sys
@@ -16,6 +17,7 @@ import keras
 from keras import ops
 
 import recipes
+from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import ending_bars, say
 from hyperseg_tf.base.versions import versions
 from hyperseg_tf.network.model_file import restore
@@ -30,12 +32,16 @@ from hyperseg_tf.training.model import (
     label_model,
     take_bytes,
 )
-from hyperseg_tf.training.pruning import Pruning, pruning_of
+from hyperseg_tf.training.pruning import pruning_of
 from hyperseg_tf.training.run_folder import RunFolder
+from hyperseg_tf.training.saving import PARTIAL, SAVE_EVERY_MINUTES
 from hyperseg_tf.training.state import Interruption, Position
 from hyperseg_tf.training.task import Task
 from pipelines import Waiting
 from recipes import Recipe
+
+# What run.json says of the run so far.
+_KEPT = ("best", "weights", PARTIAL)
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,7 @@ def train(
     devices: int | Sequence[str] | None = None,
     progress: bool | None = None,
     feed_bytes: bool | None = None,
+    save_every: float = SAVE_EVERY_MINUTES,
     _build_model: Build | None = None,
 ) -> TrainResult:
     """Train, validate after each epoch and keep the best model.
@@ -97,6 +104,9 @@ def train(
         feed_bytes: Training images go to the device as bytes and are normalised
             there; None does so on a GPU, unless a transform follows `Normalise`.
 
+        save_every: Minutes between two saved states within an epoch, at least 0; there
+            is one after each epoch in any case.
+
     Raises:
         UserError: Unsound data, at the start or later, an `out` that holds another
             run, is in use or cannot be written, weights that cannot be had, a loss that
@@ -106,6 +116,8 @@ def train(
         KeyboardInterrupt: Ctrl-C; the state is saved. A `base.stopping.Stopped` in a
             command, or a `stopping.stoppable()`, that gets SIGTERM or SIGHUP.
     """
+    if not save_every >= 0:
+        raise UserError(f"save_every must be at least 0 minutes: got {save_every}.")
     recipe = _resolve(recipe, weights, epochs)
     pruning_of(recipe)  # says what is missing before the data are read
     task = Task.open(recipe, Path(data))
@@ -129,7 +141,7 @@ def train(
             compile_model(model, recipe, weights_of_classes)
         if old is not None:
             restore(model, folder.latest)
-            facts |= {name: old[name] for name in ("best", "weights") if name in old}
+            facts |= {name: old[name] for name in _KEPT if name in old}
         label_model(model, task, facts)
         step = int(ops.convert_to_numpy(model.optimizer.iterations))
         position = Position(step, recipe.steps_per_epoch)
@@ -143,7 +155,12 @@ def train(
             if feed_bytes:
                 take_bytes(model)
             with memory_in_words(recipe, folder):
-                _fit(model, task, folder, facts, position, bar, pruning, feed_bytes)
+                # Several devices have their batches fetched for them, ahead of it.
+                waiting = None if several(model) else Waiting()
+                waited = waiting and (lambda: waiting.seconds)
+                options = (bar, pruning, waited, save_every)
+                around = callbacks(model, task, folder, facts, position, *options)
+                _fit(model, task, position, around, waiting, feed_bytes)
         else:
             say(f"all {recipe.epochs} epochs are done; --fresh starts again")
         rows = folder.read_log()
@@ -162,20 +179,15 @@ def train(
 def _fit(
     model: keras.Model,
     task: Task,
-    folder: RunFolder,
-    facts: dict[str, Any],
     position: Position,
-    bar: bool,
-    pruning: Pruning | None,
+    around: list[keras.callbacks.Callback],
+    waiting: Waiting | None,
     feed_bytes: bool,
 ) -> None:
     """Train from `position` to the recipe's end."""
-    # Several devices have their batches fetched for them, ahead of the step.
-    waiting = None if several(model) else Waiting()
-    waited = waiting and (lambda: waiting.seconds)
-    around = callbacks(model, task, folder, facts, position, bar, pruning, waited)
+    *_, saving = around
     # Keras prints to stdout, which is for results.
-    with Interruption(position, folder) as last, redirect_stdout(sys.stderr):
+    with Interruption(position, saving.save) as last, redirect_stdout(sys.stderr):
         for first, end, steps in _spans(position, task.recipe):
             start = position.step
             stream = task.train_batches(start, feed_bytes)

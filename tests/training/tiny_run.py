@@ -3,6 +3,8 @@
 As a program it trains into a folder, so that tests can kill it.
 """
 
+import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +90,27 @@ devices = ["cpu:0", "cpu:1"]
     return done
 
 
+# Columns of log.csv that tell of time, which is never the same twice.
+TIMING = ("images_per_s", "seconds", "waited")
+
+
+def assert_same_run(a, b):
+    """State, best model, best score and logs of two runs agree, bit for bit."""
+    assert_same_state(a, b)
+    one, two = (keras.models.load_model(out / "model.keras") for out in (a, b))
+    for x, y in zip(one.get_weights(), two.get_weights(), strict=True):
+        np.testing.assert_array_equal(x, y)
+    facts = [json.loads((out / "run.json").read_text()) for out in (a, b)]
+    assert facts[0]["best"] == facts[1]["best"]
+    assert _untimed(a) == _untimed(b)
+
+
+def _untimed(out):
+    with (out / "log.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [{k: v for k, v in row.items() if k not in TIMING} for row in rows]
+
+
 def assert_same_state(a, b):
     """Weights, optimizer and step of two runs agree, bit for bit."""
     for x, y in zip(_state(a), _state(b), strict=True):
@@ -100,8 +123,21 @@ def _state(out):
     return [np.asarray(v) for v in variables if v.name != "seed_generator_state"]
 
 
-if __name__ == "__main__":
+def _main(data, out, epochs, save_every="10", devices="1"):
+    """Train into a folder; `save_every` in minutes."""
+    import tensorflow as tf
+
+    names = None
+    if int(devices) > 1:
+        parts = [tf.config.LogicalDeviceConfiguration()] * int(devices)
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, parts)
+        names = [f"cpu:{i}" for i in range(int(devices))]
     from hyperseg_tf.training.train import train
 
-    data, out, epochs = sys.argv[1:]
-    train(recipe(epochs=int(epochs)), data, out, _build_model=build)
+    options = {"save_every": float(save_every), "devices": names}
+    train(recipe(epochs=int(epochs)), data, out, _build_model=build, **options)
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
