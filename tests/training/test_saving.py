@@ -26,9 +26,8 @@ def test_the_log_of_a_run_that_was_stopped_is_that_of_one_that_was_not(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("devices", [1, 2])
-def test_a_run_killed_while_it_saves_ends_like_one_that_was_not(tmp_path, devices):
-    assert kill_runs(tmp_path, kills=2, devices=devices, seed=devices) == 2
+def test_a_run_killed_while_it_saves_ends_like_one_that_was_not(tmp_path):
+    assert kill_runs(tmp_path, kills=1, devices=2) == 1
 
 
 def test_minutes_are_not_negative(data, tmp_path):
