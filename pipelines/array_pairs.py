@@ -64,9 +64,20 @@ class ArrayPair(ImageFileSample):
 
 @dataclass(frozen=True)
 class DrawnPair(ArrayPair):
-    """An image file and a label that is drawn: no file whose values could be read."""
+    """An image file and a label that is drawn: no file whose values could be read.
+
+    Args:
+        more: Other files that it depends on.
+    """
+
+    more: tuple[Path, ...] = ()
 
     has_label_file = False
+
+    @property
+    def sources(self) -> tuple[str | Path, ...]:
+        """The files of image and label, and those that are read for it, too."""
+        return (*super().sources, *self.more)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import check, detect, load_sample, open_dataset, splits
+from pipelines import check, convert, detect, load_sample, open_dataset, splits
 from tests.pipelines.folders import image
 
 mask = pytest.importorskip("pycocotools.mask")
@@ -77,9 +77,9 @@ def test_a_json_among_the_pictures_is_read_and_what_is_above_is_no_class(root):
 
 
 def test_two_files_for_a_split_are_an_error_that_names_both(root):
-    for kind in ("instances", "stuff", "captions"):
+    for kind in ("instances", "persons", "captions"):
         write(root / f"annotations/{kind}_train2017.json", [])
-    with pytest.raises(UserError, match="instances_train2017.json and .*stuff_train"):
+    with pytest.raises(UserError, match="instances_train2017.json and .*persons_trai"):
         open_dataset(root, "train")
 
 
@@ -139,3 +139,70 @@ def test_sizes_that_nobody_can_draw_are_refused(root):
     path.write_text(text)
     with pytest.raises(UserError, match=r"a.png has more than"):
         open_dataset(root, "train")
+
+
+STUFF = [
+    {"id": 183, "name": "other", "supercategory": "other"},
+    {"id": 92, "name": "sky", "supercategory": "outdoor"},
+    {"id": 124, "name": "grass", "supercategory": "outdoor"},
+]
+
+
+def write_both(root, things, stuff, stuff_names=("a.png", "b.png"), categories=STUFF):
+    write(root / "annotations/instances_train2017.json", things)
+    path = root / "annotations/stuff_train2017.json"
+    write(path, stuff, categories, names=stuff_names)
+
+
+def test_things_are_above_stuff_and_what_is_neither_is_void(root):
+    whole = [[0, 0, 7, 0, 7, 3, 0, 3]]  # larger than the thing, or smaller
+    dot = {"size": [5, 7], "counts": [17, 1, 17]}  # row 2, column 3
+    stuff = [
+        {"category_id": 92, "segmentation": whole},
+        {"category_id": 124, "segmentation": dot},
+        {"category_id": 183, "segmentation": [[0, 3, 2, 3, 2, 5, 0, 5]]},
+    ]
+    write_both(root, [{"category_id": 7, "segmentation": SQUARE}], stuff)
+    data = open_dataset(root, "train")
+    assert data.classes.names == ("person", "car", "sky", "grass")
+    expected = np.full((5, 7), 255)
+    expected[:3] = 2
+    expected[1:4, 1:5] = 1
+    np.testing.assert_array_equal(load_sample(data, 0)["label"], expected)
+    np.testing.assert_array_equal(data.samples.loader()(0)["label"], expected)
+    assert (load_sample(data, 1)["label"] == 255).all() and check(data) == []
+    assert detect(root).reader.NAME == "COCO" and splits(root) == ("train",)
+
+
+def test_a_change_of_either_file_is_a_change_of_the_sample(root):
+    write_both(root, [], [])
+    (sample, _) = open_dataset(root, "train")
+    names = [path.name for path in sample.sources]
+    assert names == ["a.png", "instances_train2017.json", "stuff_train2017.json"]
+
+
+def test_pictures_of_one_file_alone_are_found(root):
+    image(root / "train2017/c.png")
+    write_both(root, [], [], stuff_names=("a.png", "b.png", "c.png"))
+    data = open_dataset(root, "train")
+    (finding,) = data.findings
+    assert finding.source == root / "annotations/instances_train2017.json"
+    assert "1 of the other file are missing (c.png)" in finding.found
+    assert len(data) == 2
+    write_both(root, [], [], stuff_names=("b.png", "a.png"))
+    with pytest.raises(UserError, match="number 0 is a.png of 5x7 and b.png of 5x7"):
+        open_dataset(root, "train")
+
+
+def test_a_class_that_is_thing_and_stuff_is_an_error(root):
+    write_both(root, [], [], categories=[{"id": 92, "name": "car"}])
+    with pytest.raises(UserError, match="stuff_train2017.json: .* got 'car' twice"):
+        open_dataset(root, "train")
+
+
+def test_things_and_stuff_become_an_own_folder(root, tmp_path):
+    sky = {"category_id": 92, "segmentation": SQUARE}
+    write_both(root, [], [sky])
+    assert convert(root, tmp_path / "new") == {"train": 2}
+    label = load_sample(open_dataset(tmp_path / "new", "train"), 0)["label"]
+    assert (label[1:4, 1:5] == 2).all() and (label == 255).sum() == 35 - 12
