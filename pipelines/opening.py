@@ -23,6 +23,7 @@ from pipelines.readers import (
     segnet,
     side_by_side,
     voc,
+    yolo,
 )
 from pipelines.readers.layout import Match
 from pipelines.readers.listing import entries, folders
@@ -64,6 +65,7 @@ READERS: tuple[Reader, ...] = (
     coco,
     panoptic,
     labelme,
+    yolo,
     folder,
     in_one_folder,
     side_by_side,

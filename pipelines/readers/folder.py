@@ -8,7 +8,7 @@ from pathlib import Path
 from pipelines import class_file
 from pipelines.classes import ClassTable
 from pipelines.datasets import Dataset
-from pipelines.readers import pairing
+from pipelines.readers import pairing, yolo
 from pipelines.readers.layout import LABEL_FOLDERS, Match, split_folder, split_folders
 from pipelines.readers.listing import folders
 
@@ -28,6 +28,7 @@ def look(directory: Path) -> Match:
         ("classes.csv", class_file.find(directory)),
         ("train/images", images),
         ("train/labels", named or (images and not other)),
+        ("no YOLO labels", not (named and yolo.look(directory).recognised)),
     ).without("classes.csv")
 
 
