@@ -39,11 +39,15 @@ class ArrayPair(ImageFileSample):
 
     has_label_file = True
 
+    def read(self, findings: list[Finding]) -> np.ndarray | None:
+        """What `values` gives."""
+        return self.values(findings)
+
     def inspect_label(self) -> tuple[np.ndarray | None, list[Finding]]:
         """Make the label and look its values up."""
         findings: list[Finding] = []
         try:
-            values = self.values(findings)
+            values = self.read(findings)
         except OSError as error:
             return None, [unreadable(self.label_source, error)]
         if values is None:

@@ -1,8 +1,11 @@
-"""Labels in lossless files other than PNG, as values or colours, by Pillow and NumPy.
+"""Labels in files other than PNG, as values or colours, by Pillow and NumPy.
 
-TensorFlow cannot decode these without losing the values of a palette, or at all.
+TensorFlow cannot decode these without losing the values of a palette, or at all. JPEG
+has lost some when it was written: it is read where the nearest class is asked for, and
+the classes are far enough apart to tell which that is.
 """
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +13,44 @@ from PIL import Image
 
 from hyperseg_tf.base.orientation import upright
 from hyperseg_tf.base.regular_file import open_regular, read_regular
-from pipelines.classes import ClassTable
-from pipelines.decode import LIMIT
+from pipelines.array_pairs import ArrayPair, Read
+from pipelines.classes import UNKNOWN, ClassTable
+from pipelines.decode import LIMIT, lookup_table
 from pipelines.pictures import open_header
 from pipelines.samples import Finding
 
 _FORMATS = {".bmp": "BMP", ".gif": "GIF", ".tif": "TIFF", ".tiff": "TIFF"}
+_LOSSY = (".jpg", ".jpeg")
+_FORMATS |= dict.fromkeys(_LOSSY, "JPEG")
 _GREY = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
+
+# How far JPEG moves values in flat areas, at the qualities that tools write.
+_MOVED = 8
+
+
+@dataclass(frozen=True)
+class LabelFile(ArrayPair):
+    """An image file and a label file that `read_values` reads."""
+
+    values: Read | None = None
+
+    def read(self, findings: list[Finding]) -> np.ndarray | None:
+        """Values or colours in the file."""
+        path = self.label_source
+        values = read_values(path, self.classes, findings)
+        if values is None or path.suffix.lower() not in _LOSSY:
+            return values
+        found = _unreliable(path, values, self.classes)
+        if found is None:
+            return values
+        findings.append(found)
+        return None
 
 
 def read_values(
     path: Path, classes: ClassTable, findings: list[Finding]
 ) -> np.ndarray | None:
-    """What a BMP, GIF, TIFF or NPY label says: integers (H, W) or colours (H, W, 3).
+    """What a label file says: integers (H, W) or colours, uint8 (H, W, 3).
 
     A palette of greys means these; one of the classes' colours means those; else the
     positions in the palette are the values.
@@ -63,6 +91,55 @@ def _through_palette(picture: Image.Image, classes: ClassTable) -> np.ndarray:
     if all(tuple(map(int, colour)) in known for colour in used):
         return palette[positions]
     return positions.astype(np.int64)
+
+
+def _unreliable(path: Path, values: np.ndarray, classes: ClassTable) -> Finding | None:
+    """What speaks against reading a JPEG so; unknown values speak for themselves."""
+    reading = classes.reading
+    by_value = values.ndim == 2 or reading.grey
+    near = _near_values(classes) if by_value else _near_colours(classes)
+    # Values far above those of the classes are of another kind: 255 in a mask.
+    like = not by_value or values.max() <= max(classes.values) + _MOVED
+    if near is not None and (reading.nearest or like):
+        return Finding(
+            path,
+            "classes of a JPEG label are further apart than compression moves values",
+            f"{near[0]} and {near[1]}",
+            "export the labels as PNG; or, where the files hold other values, say "
+            "which: --read-labels 0=0,255=1,nearest",
+        )
+    encoding = "index" if values.ndim == 2 else "colour"
+    codes = values if values.ndim == 2 else values.astype(np.int64) @ (65536, 256, 1)
+    known = (lookup_table(classes, encoding)[codes] != UNKNOWN).all()
+    if reading.nearest or not known:
+        return None
+    rules = ",".join(
+        filter(None, (str(replace(reading, others_void=False)), "nearest"))
+    )
+    return Finding(
+        path,
+        "a label keeps its values, as one that was a JPEG does not",
+        "a JPEG",
+        f"export it as PNG, or take the nearest class: --read-labels {rules}",
+    )
+
+
+def _near_values(classes: ClassTable) -> tuple[int, int] | None:
+    """Two values of different classes that JPEG may turn into one another."""
+    plain = replace(classes.reading, nearest=False, others_void=False)
+    table = replace(classes, reading=plain).index_table().astype(int)
+    known = np.flatnonzero(table < UNKNOWN)
+    for one, other in zip(known[:-1], known[1:], strict=True):
+        if table[one] != table[other] and other - one <= 2 * _MOVED:
+            return int(one), int(other)
+    return None
+
+
+def _near_colours(classes: ClassTable) -> tuple | None:
+    colours = np.array(classes.colours)
+    away = np.abs(colours[:, None] - colours[None]).max(axis=-1)
+    pairs = np.argwhere((away <= 2 * _MOVED) & ~np.eye(len(colours), dtype=bool))
+    return tuple(classes.colours[k] for k in pairs[0]) if len(pairs) else None
 
 
 def _array(path: Path, findings: list[Finding]) -> np.ndarray | None:

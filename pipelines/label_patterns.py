@@ -28,7 +28,9 @@ _SHOWN = 5
 
 def is_pattern(tally: Tally, classes: ClassTable) -> bool:
     """Whether what is unknown is like something that is known to happen."""
-    return bool(tally.unknown) and _pattern(tally, classes) is not None
+    if not tally.unknown:
+        return False
+    return (_pattern(tally, classes) or _of_jpegs(tally, classes)) is not None
 
 
 def explain(tally: Tally, classes: ClassTable, where: Path) -> list[Finding]:
@@ -72,7 +74,7 @@ def _pattern(tally: Tally, classes: ClassTable) -> tuple[str, str] | None:
 
 
 def _explain(tally: Tally, classes: ClassTable) -> tuple[str, str, str]:
-    pattern = _pattern(tally, classes)
+    pattern = _pattern(tally, classes) or _of_jpegs(tally, classes)
     if tally.encoding == "index":
         low, high = min(classes.values), max(classes.values)
         rule = f"label values are those of the {len(classes)} classes ({low}..{high})"
@@ -84,6 +86,15 @@ def _explain(tally: Tally, classes: ClassTable) -> tuple[str, str, str]:
         return f"{rule} or void", found, f"correct the labels, or {add}"
     what, remedy = pattern
     return f"{rule} or void", f"{what}: {found}", remedy
+
+
+def _of_jpegs(tally: Tally, classes: ClassTable) -> tuple[str, str] | None:
+    """That all files with unknown values are JPEGs, which explains any value."""
+    suffixes = {Path(source).suffix.lower() for source in tally.files}
+    if not suffixes <= {".jpg", ".jpeg"} or classes.reading.nearest:
+        return None
+    rules = _and(classes, "nearest")
+    return "JPEG's traces", f"export PNGs, or take the nearest class: {_option(rules)}"
 
 
 def _beside(tally: Tally, reading: LabelReading) -> tuple[str, str] | None:

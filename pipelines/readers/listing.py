@@ -16,7 +16,7 @@ from hyperseg_tf.base.errors import UserError
 from pipelines.samples import Finding
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
-LABEL_SUFFIXES = (".png", ".bmp", ".gif", ".npy", ".tif", ".tiff")
+LABEL_SUFFIXES = (".png", ".bmp", ".gif", ".npy", ".tif", ".tiff", ".jpg", ".jpeg")
 # Pictures that nobody should believe to be in use only because they are there.
 OTHER_PICTURES = (".bmp", ".gif", ".heic", ".jp2", ".tif", ".tiff", ".webp")
 

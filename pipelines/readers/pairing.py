@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hyperseg_tf.base.errors import UserError
-from pipelines.array_pairs import ArrayPair
 from pipelines.classes import ClassTable
 from pipelines.datasets import Dataset, EmptySplit
 from pipelines.files import FilePair, FilePairs
-from pipelines.label_files import read_values
+from pipelines.label_files import LabelFile
 from pipelines.readers.listing import (
     IMAGE_SUFFIXES,
     LABEL_SUFFIXES,
@@ -215,16 +214,9 @@ def samples_of(
 
 
 def _sample(pair: FilePair):
-    path = pair.label_source
-    if path.suffix.lower() == ".png":
+    if pair.label_source.suffix.lower() == ".png":
         return pair
-    return ArrayPair(
-        pair.name,
-        pair.image_source,
-        path,
-        pair.classes,
-        lambda findings: read_values(path, pair.classes, findings),
-    )
+    return LabelFile(pair.name, pair.image_source, pair.label_source, pair.classes)
 
 
 def _core(words: str) -> Callable[[str], str]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from pipelines import ClassTable, check_folder
+from pipelines import ClassTable, batches, check_folder, convert, load_sample
 from pipelines.check import inspect
 from pipelines.opening import open_dataset
 
@@ -27,7 +27,7 @@ def scenes(count, classes):
         yield label
 
 
-def write(root, classes, save, pairs=(3, 2)):
+def write(root, classes, save, pairs=(3, 2), ending=".png", **options):
     labels = scenes(sum(pairs), len(classes))
     for split, count in zip(("train", "val"), pairs, strict=True):
         for number in range(count):
@@ -36,7 +36,8 @@ def write(root, classes, save, pairs=(3, 2)):
             pixels = np.random.default_rng(number).integers(0, 256, (HEIGHT, WIDTH, 3))
             image = Image.fromarray(pixels.astype(np.uint8))
             image.save(root / split / "images" / f"{number}.png")
-            save(next(labels)).save(root / split / "labels" / f"{number}.png")
+            path = root / split / "labels" / f"{number}{ending}"
+            save(next(labels)).save(path, **options)
     classes.write(root / "classes.csv")
     return root
 
@@ -176,3 +177,69 @@ def test_files_of_one_split_without_a_pattern_stay_apart(tmp_path):
     (line,) = check_folder(root).findings
     assert "77 (10 pixels), in 5 labels" in line and "write 77,NAME,64,64,64" in line
     assert len(inspect(open_dataset(root, "train")).findings) == 3
+
+
+JPEGS = {
+    "0 and 255": (2, values(0, 255), "0=0,255=1,nearest"),
+    "0 and 255 in three channels": (2, grey_rgb(0, 255), "grey,0=0,255=1,nearest"),
+    "colours": (3, colours, "nearest"),
+    "values far apart": (3, values(0, 100, 200), "0=0,100=1,200=2,nearest"),
+}
+
+
+@pytest.mark.parametrize("case", JPEGS)
+def test_labels_that_are_jpegs_get_the_rules_that_read_them(tmp_path, case):
+    count, save, rules = JPEGS[case]
+    root = write(tmp_path / "a", table(count), save, ending=".jpg", quality=75)
+    lines = check_folder(root).findings
+    assert len(lines) == 1 and f"--read-labels {rules}" in lines[0]
+    mended = check_folder(root, labels=rules)
+    sound = check_folder(write(tmp_path / "b", table(count), values(*range(count))))
+    assert mended.findings == ()
+    for (_, got), (_, wanted) in zip(mended.splits, sound.splits, strict=True):
+        total = wanted.class_pixels.sum()
+        assert (np.abs(got.class_pixels - wanted.class_pixels) <= 0.03 * total).all()
+
+
+def test_jpegs_of_values_that_lie_too_near_are_refused_whatever_is_asked(tmp_path):
+    root = write(tmp_path, table(3), values(0, 1, 2), ending=".jpeg", quality=95)
+    for rules in ("", "nearest", "others=void"):
+        (line,) = check_folder(root, labels=rules).findings
+        assert "classes of a JPEG label are further apart" in line and "0 and 1" in line
+        assert "export the labels as PNG" in line and "5 files" in line
+
+
+def test_jpegs_without_a_trace_are_read_as_the_nearest_only(tmp_path):
+    def flat(label):
+        return Image.new("L", (WIDTH, HEIGHT), 128)
+
+    classes = ClassTable(("a", "b"), ((1, 1, 1), (2, 2, 2)), (255,), (), (0, 128))
+    root = write(tmp_path, classes, flat, ending=".jpg", quality=100)
+    (line,) = check_folder(root).findings
+    assert "a label keeps its values" in line and "--read-labels nearest" in line
+    assert check_folder(root, labels="nearest").findings == ()
+    (line,) = check_folder(root, labels="others=void").findings
+    assert line.endswith("--read-labels nearest.")
+
+
+def test_jpegs_of_few_unknown_values_are_known_for_what_they_are(tmp_path):
+    def save(label):
+        return Image.new("L", (WIDTH, HEIGHT), 125)
+
+    classes = ClassTable(("a", "b"), ((1, 1, 1), (2, 2, 2)), (255,), (), (0, 128))
+    root = write(tmp_path, classes, save, ending=".jpg", quality=100)
+    (line,) = check_folder(root).findings
+    assert "JPEG's traces: 125" in line and "--read-labels nearest" in line
+
+
+def test_jpeg_labels_are_trained_on_and_converted_as_they_are_read(tmp_path):
+    root = write(tmp_path / "a", table(3), colours, ending=".jpg", quality=90)
+    data = open_dataset(root, "train", labels="nearest")
+    wanted = load_sample(data, 0)["label"]
+    (_, label), *_ = batches(data, batch_size=1, count=1, shuffle=False)
+    np.testing.assert_array_equal(label[0], wanted)
+    convert(root, tmp_path / "new", labels="nearest")
+    new = open_dataset(tmp_path / "new", "train")
+    np.testing.assert_array_equal(load_sample(new, 0)["label"], wanted)
+    truth = next(scenes(1, 3))
+    assert (wanted == truth).mean() > 0.97

@@ -134,3 +134,14 @@ def test_predictions_are_written_in_the_values_of_the_files():
     assert values_of(read("0=0,255=1,9=5,7=9"), 4).tolist() == [0, 255, 9, 7]
     with pytest.raises(UserError, match="found none for c"):
         values_of(read("0=0,255=1,7=9"), 4)
+
+
+def test_the_nearest_grey_is_looked_for_among_all_colours():
+    table = ClassTable(("a", "b"), ((1, 1, 1), (2, 2, 2)), (255,), (), (10, 200))
+    table = replace(table, reading=LabelReading.parse("grey,nearest"))
+    values, found = table.index_table(), table.colour_table()
+    assert values[104] == 0 and values[106] == 1 and values[255] == 255
+    greys = np.arange(256)
+    for colour in np.random.default_rng(0).integers(0, 256, (50, 3)):
+        nearest = ((colour[:, None] - greys) ** 2).sum(axis=0).argmin()
+        assert found[colour @ (65536, 256, 1)] == values[nearest]

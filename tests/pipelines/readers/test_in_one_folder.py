@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipelines import check, detect, load_sample, open_dataset, splits
 from tests.pipelines.folders import VALUES, image, label
@@ -35,3 +36,15 @@ def test_pictures_alone_are_no_such_folder(tmp_path):
     image(tmp_path / "train/a.jpg")
     image(tmp_path / "train/gas_mask.png")
     assert detect(tmp_path).reader is None
+
+
+def test_masks_that_are_jpegs_too_are_pairs(tmp_path):
+    for n in range(2):
+        image(tmp_path / f"train/{n}.jpg", seed=n)
+        mask = Image.fromarray(np.full((5, 7), 200, np.uint8))
+        mask.save(tmp_path / f"train/{n}_mask.jpg", quality=95)
+    (tmp_path / "train/_classes.csv").write_text("Pixel Value, Class\n0, a\n200, b\n")
+    assert detect(tmp_path).reader.NAME.startswith("images and masks in one folder")
+    data = open_dataset(tmp_path, "train", labels="nearest")
+    assert [sample.name for sample in data] == ["0", "1"] and check(data) == []
+    assert (load_sample(data, 1)["label"] == 1).all()
