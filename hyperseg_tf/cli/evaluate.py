@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hyperseg_tf.base.constants import ABSENT, SPLITS
 from hyperseg_tf.cli.labels import add_labels
+from hyperseg_tf.cli.passes import add_passes, passes_of
 from hyperseg_tf.cli.size import size
 from hyperseg_tf.protocols import PROTOCOLS
 
@@ -60,6 +61,7 @@ def add(commands) -> None:
         metavar="HxW",
         help="resize images to this for the network (default: the protocol's)",
     )
+    add_passes(parser)
     parser.add_argument("--batch-size", type=int, default=1, metavar="N")
     add_labels(parser, "as in the training of the model")
     parser.set_defaults(run=run)
@@ -80,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
         batch_size=args.batch_size,
         absent=args.absent,
         image_size=args.size,
+        passes=passes_of(args),
         label_ids=args.save_label_ids,
         labels=args.read_labels,
     )

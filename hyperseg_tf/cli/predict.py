@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from hyperseg_tf.cli.passes import add_passes, passes_of
 from hyperseg_tf.cli.size import size
 
 
@@ -32,6 +33,7 @@ def add(commands) -> None:
         default=0.5,
         help="weight of the colours in overlays, 0..1 (default: %(default)s)",
     )
+    add_passes(parser)
     parser.set_defaults(run=run)
 
 
@@ -43,7 +45,12 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.alpha <= 1:
         raise UserError(f"--alpha lies in 0..1: got {args.alpha}.")
     result = predict_files(
-        args.model, args.inputs, args.out, image_size=args.size, alpha=args.alpha
+        args.model,
+        args.inputs,
+        args.out,
+        image_size=args.size,
+        alpha=args.alpha,
+        passes=passes_of(args),
     )
     for written in result.written:
         print(written.classes, written.overlay)

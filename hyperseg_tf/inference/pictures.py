@@ -34,8 +34,10 @@ _DEEP = ("I;16", "LA;16", "RGB;16", "RGBA;16", "RGBX;16")
 # 0.2 KB on a CPU, and 0.5 KB without the custom ops.
 MAX_PIXELS = 12_000_000
 
-# Pixels of a picture that is resized for the network, and of its overlay.
+# Pixels of a picture that is resized for the network or seen through windows, and of
+# its overlay.
 MAX_RESIZED_PIXELS = 150_000_000
+DECODED = Limit(MAX_RESIZED_PIXELS, multiple=1)
 
 
 def limit_for(
@@ -45,7 +47,7 @@ def limit_for(
 ) -> Limit:
     """What a picture for this model may have; more if it is resized for the network."""
     if image_size is not None:
-        return Limit(MAX_RESIZED_PIXELS, multiple=1)
+        return DECODED
     return Limit(max_pixels, size_multiple(model))
 
 
@@ -240,9 +242,10 @@ def _too_dark(path: Path, brightest: int) -> UserError:
 
 
 def _too_large(path: Path, size: str, limit: Limit) -> UserError:
+    # Nothing is padded where the network sees a part, or a smaller picture.
+    way_out = ", or give the size for the network (--size HxW)" * (limit.multiple > 1)
     return UserError(
-        f"{path}: a picture may have {limit}: got {size}; "
-        "shrink it, or give the size for the network (--size HxW)."
+        f"{path}: a picture may have {limit}: got {size}; shrink it{way_out}."
     )
 
 

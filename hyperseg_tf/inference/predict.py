@@ -18,6 +18,7 @@ from hyperseg_tf.inference import pictures
 from hyperseg_tf.inference.finite import NotFinite, check_finite
 from hyperseg_tf.inference.memory import out_of_memory
 from hyperseg_tf.inference.one_picture import one_picture
+from hyperseg_tf.inference.passes import Passes
 from hyperseg_tf.inference.segmenter import (
     Segmenter,
     best_classes,
@@ -89,6 +90,7 @@ def predict_files(
     *,
     image_size: tuple[int, int] | None = None,
     alpha: float = 0.5,
+    passes: Passes | None = None,
     max_pixels: int = pictures.MAX_PIXELS,
     progress: Progress | None = None,
 ) -> Predictions:
@@ -108,7 +110,9 @@ def predict_files(
         out: Folder of the results; made where missing.
         image_size: (height, width) that pictures are resized to for the network.
         alpha: Weight of the colours in the overlay, 0..1.
-        max_pixels: Largest picture for the network, its padding included.
+        passes: Windows, sizes and mirror images of every picture; None for one pass.
+        max_pixels: Of a picture that the network sees as a whole, padding included;
+            larger ones are seen through windows of the size that the preset is for.
         progress: Called with (pictures done, pictures in all).
 
     Raises:
@@ -116,6 +120,7 @@ def predict_files(
             a picture. What is wrong with one picture is no error here but a line in
             `errors`: it is no file, unreadable or too large, the model's logits for it
             are not finite, or its results cannot be written.
+        ValueError: `image_size` and windows at once.
         OSError: The disk is full.
     """
     out = Path(out)
@@ -137,9 +142,9 @@ def predict_files(
                 "name another --out."
             ) from None
     model = open_model(model)
-    segmenter = Segmenter(model, image_size)
+    segmenter = Segmenter(model, image_size, passes, max_pixels)
     draw = _Drawing(model, alpha)
-    limit = pictures.limit_for(model, image_size, max_pixels)
+    limit = pictures.DECODED
     progress = progress or bar("predicting")
     written = []
     for done, (source, name) in enumerate(pictures.outputs(found, out), 1):
@@ -154,8 +159,8 @@ def predict_files(
             if not out_of_memory(error):
                 raise
             errors.append(
-                f"{source}: memory does not suffice; shrink it or give the network a "
-                "--size."
+                f"{source}: memory does not suffice; shrink it, give the network a "
+                "--size or smaller windows (--window)."
             )
         else:
             written.append(result)

@@ -4,13 +4,18 @@ Evaluation, prediction of files and inspection all go through `Segmenter`, so th
 score and a picture come from the same numbers.
 """
 
+from math import ceil
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from hyperseg_tf.base import pixels
+from hyperseg_tf.inference import windows
+from hyperseg_tf.inference.averaging import mean_of, mirrored
 from hyperseg_tf.inference.finite import check_finite
+from hyperseg_tf.inference.passes import DEFAULT_WINDOW, Passes
+from hyperseg_tf.inference.pictures import limit_for
 from hyperseg_tf.network.model_file import load
 from hyperseg_tf.ops import choice
 
@@ -38,19 +43,52 @@ class Segmenter:
             (B, H, W, C). Later changes of its weights are not seen.
         image_size: (height, width) that pictures are resized to for the network;
             None leaves them as they are. Logits always have the picture's size.
+        passes: Windows, sizes and mirror images; windows are for class maps only.
+        max_pixels: Of a picture that the network sees as a whole, padding included;
+            class maps of larger ones are made through windows. None makes any as a
+            whole.
+
+    Raises:
+        ValueError: Pictures shall be resized as a whole and be seen through windows.
     """
 
     def __init__(
-        self, model: keras.Model, image_size: tuple[int, int] | None = None
+        self,
+        model: keras.Model,
+        image_size: tuple[int, int] | None = None,
+        passes: Passes | None = None,
+        max_pixels: int | None = None,
     ) -> None:
+        self.passes = passes or Passes()
+        if image_size is not None and self.passes.window is not None:
+            raise ValueError(
+                "a picture is resized as a whole, or seen through windows as it is: "
+                f"got image_size={image_size} and window={self.passes.window}; leave "
+                "out one."
+            )
+        self._made_for = getattr(getattr(model, "preset", None), "image_size", None)
+        self._whole = max_pixels and limit_for(model, image_size, max_pixels)
         if hasattr(model, "fold"):
             model = model.fold(choice.for_any_size())
         self._call = _traced(model)
         self.image_size = image_size
 
     def logits(self, images: np.ndarray) -> np.ndarray:
-        """uint8 (B, H, W, 3) RGB to float32 (B, H, W, C), as the model gives them."""
+        """uint8 (B, H, W, 3) RGB to float32 (B, H, W, C), as the model gives them.
+
+        Of several passes whose probabilities are averaged, the logarithms of these.
+        """
         return keras.ops.convert_to_numpy(self._logits(images))
+
+    def window(self, size: tuple[int, int]) -> tuple[int, int] | None:
+        """The window that a picture (height, width) is seen through; None for none."""
+        if self.passes.window is not None:
+            return self.passes.window
+        largest = max(1, *self.passes.scales)
+        seen = (ceil(largest * side) for side in size)
+        if self._whole is None or self._whole.holds(*seen):
+            return None
+        return self._made_for or DEFAULT_WINDOW
 
     def class_maps(self, images: np.ndarray) -> np.ndarray:
         """uint8 (B, H, W, 3) RGB to class indices, uint8 (B, H, W).
@@ -58,16 +96,40 @@ class Segmenter:
         Raises:
             NotFinite: The model gives infinite or undefined logits.
         """
+        images = np.asarray(images)
+        pixels.check_images(images)
+        window = self.window(images.shape[1:3])
+        if window is None:
+            return best_classes(self._finite(images))
+        return windows.class_maps(
+            lambda crops: keras.ops.convert_to_numpy(self._finite(crops)),
+            best_classes,
+            images,
+            window,
+            self.passes.overlap,
+        )
+
+    def _finite(self, images):
         logits = self._logits(images)
         check_finite(logits)
-        return best_classes(logits)
+        return logits
 
     def _logits(self, images):
         """The logits as a tensor of the backend."""
         images = np.asarray(images)
         pixels.check_images(images)
+        scales, flip = self.passes.scales, self.passes.flip
+        return mean_of(
+            [mirrored(lambda x, s=s: self._once(x, s), images, flip) for s in scales]
+        )
+
+    def _once(self, images, scale: float):
+        """Logits of one pass at a multiple of the size, at the pictures' own size."""
         size = images.shape[1:3]
-        x, (height, width) = pixels.to_input(images, self.image_size)
+        seen = self.image_size
+        if scale != 1:
+            seen = tuple(max(1, round(scale * side)) for side in seen or size)
+        x, (height, width) = pixels.to_input(images, seen)
         logits = self._call(x)[:, :height, :width]
         if (height, width) != size:
             logits = keras.ops.image.resize(logits, size, interpolation="bilinear")

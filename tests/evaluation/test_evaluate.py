@@ -7,6 +7,9 @@ from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.evaluation.evaluate import evaluate
+from hyperseg_tf.inference import segmenter
+from hyperseg_tf.inference.passes import Passes
+from hyperseg_tf.inference.segmenter import Segmenter
 from hyperseg_tf.protocols import Protocol
 from pipelines import ClassTable, open_dataset
 from tests.hostile.entries import png
@@ -185,12 +188,36 @@ def test_logits_that_are_not_finite_end_it_by_the_name_of_the_image(tmp_path):
             evaluate(model, data, batch_size=batch_size)
 
 
-def test_an_image_too_large_for_the_network_is_named_before_it_is_decoded(tmp_path):
+def test_an_image_too_large_to_decode_is_named_before_it_is_decoded(tmp_path):
     data = write_data(tmp_path, [_label(7, 13, 5)])
     (tmp_path / "val/images/0.png").write_bytes(png(1, 12_000_000))
-    with pytest.raises(UserError, match=r"0\.png: .* got 12000000x1; .*--size"):
+    with pytest.raises(UserError, match=r"0\.png: .* got 12000000x1; shrink it"):
         evaluate(by_brightness(), data)
-    write_data(tmp_path, [_label(7, 40, 5)])
-    assert evaluate(by_brightness(), data, max_pixels=32 * 64).images == 1
-    with pytest.raises(UserError, match="got 40x7"):
-        evaluate(by_brightness(), data, max_pixels=32 * 64 - 1)
+
+
+def test_an_image_too_large_for_the_network_is_seen_through_windows(
+    tmp_path, monkeypatch
+):
+    label = _label(70, 100, 50)
+    data = write_data(tmp_path, [label, _label(7, 40, 5)])
+    whole = evaluate(by_brightness(), data)
+    assert whole.in_windows == 0 and "windows" not in whole.table()
+    monkeypatch.setattr(segmenter, "DEFAULT_WINDOW", (32, 48))
+    parts = evaluate(by_brightness(), data, max_pixels=32 * 64)
+    assert parts.in_windows == 1 and parts.miou == whole.miou
+    assert "windows: 1 of 2 images" in parts.table()
+    with pytest.raises(UserError, match="got 100x70; give the size for the network"):
+        answer = Segmenter(by_brightness()).class_maps
+        evaluate(by_brightness(), data, max_pixels=32 * 64, class_maps=answer)
+
+
+def test_a_score_says_that_it_is_of_several_passes(tmp_path):
+    data = write_data(tmp_path, [_label(70, 100, 50)])
+    passes = Passes(window=(32, 64), scales=(1.0, 2.0), flip="max")
+    result = evaluate(by_brightness(), data, passes=passes)
+    assert result.miou > 0.95 and result.in_windows == 1
+    said = "windows of 32x64, overlap 0.25; scales 1, 2; flip max"
+    assert f"{said}: not one pass" in result.table()
+    assert result.as_data()["passes"] == said
+    with pytest.raises(ValueError, match="leave it out"):
+        evaluate(by_brightness(), data, passes=passes, class_maps=len)

@@ -5,7 +5,10 @@ import pytest
 from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.limit import Limit
+from hyperseg_tf.inference import pictures, segmenter, windows
 from hyperseg_tf.inference import predict as prediction
+from hyperseg_tf.inference.passes import Passes
 from hyperseg_tf.inference.predict import predict, predict_files
 from tests.hostile.entries import png, strange_entries, tiff
 from tests.inference.picture_files import picture, save
@@ -166,12 +169,31 @@ def test_nothing_to_predict_is_an_error(tmp_path, model):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path, model):
+def test_a_huge_picture_is_refused_before_it_is_decoded(tmp_path, model, monkeypatch):
     path = save(tmp_path / "a.png", picture(100, 200))
-    result = predict_files(model, [path], tmp_path / "out", max_pixels=19_999)
+    monkeypatch.setattr(pictures, "DECODED", Limit(19_999, multiple=1))
+    result = predict_files(model, [path], tmp_path / "out")
     assert result.written == ()
-    assert "200x100" in result.errors[0] and "--size" in result.errors[0]
-    # At a size for the network it passes, and the class map has its own.
+    assert "200x100" in result.errors[0] and "shrink it" in result.errors[0]
+
+
+def test_a_large_picture_is_seen_through_windows_or_at_a_size(
+    tmp_path, model, monkeypatch
+):
+    path = save(tmp_path / "a.png", picture(100, 200))
+    seen = []
+    real = windows.starts
+    monkeypatch.setattr(windows, "starts", lambda *a: seen.append(a[:2]) or real(*a))
+    monkeypatch.setattr(segmenter, "DEFAULT_WINDOW", (40, 64))
+    result = predict_files(model, [path], tmp_path / "parts", max_pixels=19_999)
+    assert seen == [(200, 64), (100, 40)]
+    parts = _read(result.written[0].classes)[1]
+    np.testing.assert_array_equal(parts, predict(model, path))
+    seen.clear()
+    passes = Passes(window=(48, 48))
+    predict_files(model, [path], tmp_path / "chosen", passes=passes)
+    assert seen == [(200, 48), (100, 48)]
+    # At a size for the network the class map has the picture's own.
     result = predict_files(
         model, [path], tmp_path / "out", max_pixels=19_999, image_size=(32, 64)
     )

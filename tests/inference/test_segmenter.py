@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.inference import segmenter
+from hyperseg_tf.inference.passes import Passes
 from hyperseg_tf.inference.segmenter import Segmenter, best_classes, open_model
 from tests.tiny_segmenter import by_brightness, random_hyperseg
 
@@ -56,7 +57,7 @@ def test_logits_are_those_of_the_model(model):
     images = _pictures(1, 40, 70)
     reference = Segmenter.__new__(Segmenter)
     reference._call = lambda x: model.with_implementation("einsum")(x, training=False)
-    reference.image_size = None
+    reference.image_size, reference.passes = None, Passes()
     expected = reference.logits(images)
     found = Segmenter(model).logits(images)
     # The mean: single pixels of a random network magnify rounding errors.
