@@ -1,4 +1,4 @@
-"""`hyperseg-tf evaluate`: per-class IoU and mIoU under a named protocol."""
+"""`hyperseg-tf evaluate`: scores per class and their means under a named protocol."""
 
 import argparse
 from pathlib import Path
@@ -16,7 +16,8 @@ def add(commands) -> None:
     parser = commands.add_parser(
         "evaluate",
         help="score a model on labelled data",
-        description="Print per-class IoU and their mean under a named protocol.",
+        description="Print per-class scores and their means under a named protocol, "
+        "with 95 % intervals over images.",
         epilog=f"protocols:\n{titles}\nown and as-is are other names of own-folder",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -49,6 +50,24 @@ def add(commands) -> None:
         "have, as benchmarks' servers take them",
     )
     parser.add_argument(
+        "--draw",
+        type=Path,
+        metavar="FOLDER",
+        help="draw the worst and the best pictures: image, label, prediction, errors",
+    )
+    parser.add_argument(
+        "--draw-count",
+        type=int,
+        default=5,
+        metavar="N",
+        help="of either (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--calibration",
+        action="store_true",
+        help="measure the calibration error, too; probabilities take longer",
+    )
+    parser.add_argument(
         "--absent",
         choices=ABSENT,
         default="skip",
@@ -72,8 +91,10 @@ def run(args: argparse.Namespace) -> int:
     from hyperseg_tf.base.errors import UserError
     from hyperseg_tf.evaluation.evaluate import evaluate
 
-    if args.batch_size < 1:
-        raise UserError(f"--batch-size is at least 1: got {args.batch_size}.")
+    for option in ("batch_size", "draw_count"):
+        if getattr(args, option) < 1:
+            name = option.replace("_", "-")
+            raise UserError(f"--{name} is at least 1: got {getattr(args, option)}.")
     result = evaluate(
         args.model,
         args.data,
@@ -85,10 +106,15 @@ def run(args: argparse.Namespace) -> int:
         passes=passes_of(args),
         label_ids=args.save_label_ids,
         labels=args.read_labels,
+        calibration=args.calibration,
+        draw=args.draw,
+        draw_count=args.draw_count,
     )
     print(result.table())
     if args.save_label_ids:
         print(args.save_label_ids)
+    if args.draw:
+        print(args.draw)
     confusion = args.confusion
     if args.json:
         result.write_json(args.json)

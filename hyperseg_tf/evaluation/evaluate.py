@@ -10,10 +10,13 @@ from hyperseg_tf import protocols
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import Progress, bar
 from hyperseg_tf.evaluation import metrics
+from hyperseg_tf.evaluation.drawing import draw_ends
+from hyperseg_tf.evaluation.instances import Instances, files_of
 from hyperseg_tf.evaluation.label_ids import saving
 from hyperseg_tf.evaluation.labelled import open_data
 from hyperseg_tf.evaluation.result import Evaluation
 from hyperseg_tf.evaluation.samples import batches
+from hyperseg_tf.evaluation.tally import Tally
 from hyperseg_tf.evaluation.task import model_classes
 from hyperseg_tf.inference.finite import NotFinite
 from hyperseg_tf.inference.memory import out_of_memory
@@ -41,6 +44,9 @@ def evaluate(
     class_maps: Callable[[np.ndarray], np.ndarray] | None = None,
     label_ids: str | Path | None = None,
     labels: str | None = None,
+    calibration: bool = False,
+    draw: str | Path | None = None,
+    draw_count: int = 5,
 ) -> Evaluation:
     """Score a model; predictions are compared at the label's own size.
 
@@ -69,6 +75,10 @@ def evaluate(
         labels: How label files are read, as of `open_dataset`; empty for as the class
             file says. None reads those of a folder as the model's training did, which
             a line on stderr says, and leaves a `Dataset` as it is.
+        calibration: Measure the calibration error, too, for which the probabilities are
+            computed.
+        draw: New folder for pictures of the worst and the best images.
+        draw_count: How many of either.
 
     Raises:
         UserError: The model or data cannot be read, the model was trained for other
@@ -77,14 +87,18 @@ def evaluate(
         ValueError: An argument is out of range.
     """
     metrics.check_absent(absent)
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1: got {batch_size}.")
+    if batch_size < 1 or draw_count < 1:
+        raise ValueError(
+            "batch_size and draw_count must be at least 1: got "
+            f"{batch_size} and {draw_count}."
+        )
     if isinstance(protocol, str):
         protocol = protocols.get(protocol)
-    if class_maps is not None and passes is not None:
+    if class_maps is not None and (passes is not None or calibration):
         raise ValueError(
-            "what answers in place of the model sees every image as a whole, once: got "
-            f"{passes=}, too; leave it out."
+            "what answers in place of the model sees every image as a whole, once, and "
+            f"gives no probabilities: got {passes=} and {calibration=}, too; leave "
+            "them out."
         )
     passes = passes or Passes()
     source = str(model) if isinstance(model, str | Path) else model.name
@@ -103,25 +117,33 @@ def evaluate(
     if class_maps is None:
         segmenter = Segmenter(model, image_size, passes, max_pixels)
         class_maps, in_parts, limit = segmenter.class_maps, segmenter.window, DECODED
-    matrix = metrics.ConfusionMatrix(len(names))
+    answer = class_maps
+    if calibration:
+        answer = segmenter.confident_maps
+    tally = Tally(len(names))
+    instance_files = files_of(data, protocol)
+    instances = Instances(protocol) if instance_files else None
     progress = progress or bar("evaluating")
     done = 0
     num_in_parts = 0
     with saving(label_ids, data, len(names)) as save:
         for images, labels in batches(data, protocol, batch_size, limit):
             try:
-                maps = _answered(class_maps, images)
+                answers = _answered(answer, images)
             except NotFinite as error:
                 source = data[done + error.index].image_source
                 raise UserError(f"{source}: {error}") from error
-            matrix.update_state(labels, maps)
-            for position, class_map in enumerate(maps, done):
-                save(position, class_map)
+            maps, *confidence = answers if calibration else (answers,)
+            for i, class_map in enumerate(maps):
+                tally.add(labels[i], class_map, *(each[i] for each in confidence))
+                if instances:
+                    instances.add(instance_files[done + i], class_map)
+                save(done + i, class_map)
             if in_parts and in_parts(images.shape[1:3]):
                 num_in_parts += len(images)
             done += len(images)
             progress(done, len(data))
-    return Evaluation(
+    result = Evaluation(
         protocol=protocol.name,
         model=source,
         dataset=data.name,
@@ -129,7 +151,14 @@ def evaluate(
         images=done,
         names=names,
         counted=counted,
-        matrix=matrix.counts(),
+        matrix=tally.matrix,
+        pictures=tuple(sample.name for sample in data.samples),
+        picture_counts=np.array(tally.pictures).reshape(done, 3, len(names)),
+        boundary=tally.boundary,
+        sizes=tally.sizes,
+        calibration=tally.calibration if calibration else None,
+        categories=protocol.categories,
+        instances=instances,
         absent=absent,
         input_size=image_size and tuple(image_size),
         passes=str(passes),
@@ -138,6 +167,9 @@ def evaluate(
         and not protocol.has_void(data.classes.names),
         read_labels=str(data.classes.reading),
     )
+    if draw is not None:
+        draw_ends(result, data, protocol, class_maps, draw, draw_count)
+    return result
 
 
 def _answered(class_maps: Callable, images: np.ndarray) -> np.ndarray:

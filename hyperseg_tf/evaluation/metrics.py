@@ -23,9 +23,47 @@ def iou_per_class(matrix: np.ndarray) -> np.ndarray:
         (classes,) float64 in 0..1; NaN for a class in neither label nor prediction.
     """
     matrix = np.asarray(matrix, "float64")
-    hits = np.diagonal(matrix)
-    union = matrix.sum(axis=0) + matrix.sum(axis=1) - hits
-    return np.divide(hits, union, out=np.full(len(matrix), np.nan), where=union > 0)
+    return iou_of(np.diagonal(matrix), matrix.sum(axis=1), matrix.sum(axis=0))
+
+
+def iou_of(right: np.ndarray, labelled: np.ndarray, predicted: np.ndarray):
+    """Intersection over union, of counts of any one shape; NaN where there are none."""
+    return _ratio(right, np.asarray(labelled) + predicted - right)
+
+
+def dice_per_class(matrix: np.ndarray) -> np.ndarray:
+    """Dice coefficient (F1) of each class, float64 (C,); NaN where it never occurs."""
+    matrix = np.asarray(matrix, "float64")
+    return _ratio(2 * np.diagonal(matrix), matrix.sum(axis=0) + matrix.sum(axis=1))
+
+
+def accuracy_per_class(matrix: np.ndarray) -> np.ndarray:
+    """Share of each class's labelled pixels that are right, (C,); NaN without any."""
+    matrix = np.asarray(matrix, "float64")
+    return _ratio(np.diagonal(matrix), matrix.sum(axis=1))
+
+
+def frequency_weighted_iou(matrix: np.ndarray) -> float:
+    """Mean of `iou_per_class`, weighted by labelled pixels; NaN without any."""
+    labelled = np.asarray(matrix, "float64").sum(axis=1)
+    there = labelled > 0
+    if not there.any():
+        return float("nan")
+    return float(np.average(iou_per_class(matrix)[there], weights=labelled[there]))
+
+
+def merged(matrix: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
+    """IoU of groups of classes, each taken for one class: float64 (groups,).
+
+    Args:
+        matrix: (classes, classes) counts, rows are labels, columns predictions.
+        groups: Indices of the classes of each.
+    """
+    found = []
+    for group in groups:
+        right = matrix[np.ix_(group, group)].sum()
+        found.append((right, matrix[group].sum(), matrix[:, group].sum()))
+    return iou_of(*np.array(found, "float64").T)
 
 
 def mean_iou(
@@ -44,8 +82,14 @@ def mean_iou(
     """
     check_absent(absent)
     iou = iou_per_class(matrix)
-    if counted is not None:
-        iou = iou[list(counted)]
+    return mean_of_classes(iou, range(len(iou)) if counted is None else counted, absent)
+
+
+def mean_of_classes(
+    scores: np.ndarray, counted: Sequence[int], absent: str = "skip"
+) -> float:
+    """Mean of scores (C,) over classes; NaN is an absent class, as of `mean_iou`."""
+    iou = np.asarray(scores)[list(counted)]
     if absent == "zero":
         return float(np.nan_to_num(iou).mean())
     iou = iou[~np.isnan(iou)]
@@ -104,6 +148,11 @@ class ConfusionMatrix(keras.metrics.Metric):
             "num_classes": self.num_classes,
             "void": self.void,
         }
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    part, whole = np.asarray(part, "float64"), np.asarray(whole, "float64")
+    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
 
 
 def check_absent(absent: str) -> None:

@@ -96,14 +96,25 @@ class Segmenter:
         Raises:
             NotFinite: The model gives infinite or undefined logits.
         """
+        return self._answered(images, best_classes)
+
+    def confident_maps(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Class indices, uint8 (B, H, W), and the probability of each, float32.
+
+        Args and errors as of `class_maps`.
+        """
+        found = self._answered(images, _best_with_confidence)
+        return found["class"], found["confidence"]
+
+    def _answered(self, images, best):
         images = np.asarray(images)
         pixels.check_images(images)
         window = self.window(images.shape[1:3])
         if window is None:
-            return best_classes(self._finite(images))
+            return best(self._finite(images))
         return windows.class_maps(
             lambda crops: keras.ops.convert_to_numpy(self._finite(crops)),
-            best_classes,
+            best,
             images,
             window,
             self.passes.overlap,
@@ -152,6 +163,18 @@ def best_classes(logits) -> np.ndarray:
     _, best = keras.ops.top_k(logits, 1, sorted=False)
     best = keras.ops.cast(best, "uint8")
     return keras.ops.convert_to_numpy(keras.ops.squeeze(best, -1))
+
+
+def _best_with_confidence(logits) -> np.ndarray:
+    """The class of every pixel with its softmax: (B, H, W) of both."""
+    classes = best_classes(logits)
+    # exp(largest - log(sum(exp))): no tensor of probabilities is made.
+    largest = keras.ops.max(logits, axis=-1)
+    share = keras.ops.exp(largest - keras.ops.logsumexp(logits, axis=-1))
+    found = np.empty(classes.shape, [("class", np.uint8), ("confidence", np.float32)])
+    found["class"] = classes
+    found["confidence"] = keras.ops.convert_to_numpy(share)
+    return found
 
 
 def _traced(model: keras.Model):

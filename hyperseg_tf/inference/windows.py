@@ -12,7 +12,7 @@ import numpy as np
 
 # uint8 (B, h, w, 3) -> logits float32 (B, h, w, C), an array.
 Logits = Callable[[np.ndarray], np.ndarray]
-# logits (B, h, w, C) -> uint8 (B, h, w).
+# logits (B, h, w, C) -> what is wanted of them, of any one type (B, h, w).
 Best = Callable[[np.ndarray], np.ndarray]
 
 
@@ -37,7 +37,7 @@ def class_maps(
         overlap: Share of a window, 0..0.9, that the next one repeats at least.
 
     Returns:
-        uint8 (B, H, W).
+        (B, H, W), of the type that `best` gives.
     """
     wide = images.shape[2] > images.shape[1]
     if not wide:
@@ -102,7 +102,7 @@ def _along_rows(
     tall, broad = min(window[0], height), min(window[1], width)
     tops, lefts = starts(height, tall, overlap), starts(width, broad, overlap)
     rows, columns = ramps(height, tall, tops), ramps(width, broad, lefts)
-    found = np.empty((count, height, width), np.uint8)
+    found = None
     above = None  # what windows before share with this row of them, (B, h', W, C)
     for i, top in enumerate(tops):
         done = tops[i + 1] - top if i + 1 < len(tops) else tall
@@ -120,7 +120,10 @@ def _along_rows(
             here = slice(left, left + ready)
             if above is not None:
                 part[:, : above.shape[1]] += above[:, :, here]
-            found[:, top : top + done, here] = best(part[:, :done])
+            classes = best(part[:, :done])
+            if found is None:
+                found = np.empty((count, height, width), classes.dtype)
+            found[:, top : top + done, here] = classes
             if done < tall:
                 if below is None:
                     shape = (count, tall - done, width, part.shape[-1])

@@ -3,7 +3,7 @@
 Needs neither Keras nor TensorFlow.
 """
 
-from hyperseg_tf.protocols.classes import CAMVID_CLASSES
+from hyperseg_tf.protocols.classes import CAMVID_CLASSES, CITYSCAPES_CLASSES
 from hyperseg_tf.protocols.protocol import (
     PROTOCOLS,
     Protocol,
@@ -14,6 +14,7 @@ from hyperseg_tf.protocols.protocol import (
 
 __all__ = [
     "CAMVID_CLASSES",
+    "CITYSCAPES_CLASSES",
     "PROTOCOLS",
     "Protocol",
     "difference",

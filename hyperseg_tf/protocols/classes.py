@@ -37,6 +37,30 @@ CITYSCAPES_CLASSES = (
     "bicycle",
 )
 
+# Cityscapes' categories, by the positions of their classes.
+CITYSCAPES_CATEGORIES = (
+    ("flat", (0, 1)),
+    ("construction", (2, 3, 4)),
+    ("object", (5, 6, 7)),
+    ("nature", (8, 9)),
+    ("sky", (10,)),
+    ("human", (11, 12)),
+    ("vehicle", (13, 14, 15, 16, 17, 18)),
+)
+
+# Position and mean pixels of the instances of a class, by which the benchmark's iIoU
+# weighs them.
+CITYSCAPES_INSTANCES = (
+    (11, 3462.4756337644),
+    (12, 3930.4788056518),
+    (13, 12794.0202738185),
+    (14, 27855.1264367816),
+    (15, 35732.1511111111),
+    (16, 67583.7075812274),
+    (17, 6298.7200839748),
+    (18, 4672.3249222261),
+)
+
 VOC_CLASSES = (
     "background",
     "aeroplane",

@@ -14,7 +14,9 @@ from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.protocols.classes import (
     CAMVID_CLASSES,
+    CITYSCAPES_CATEGORIES,
     CITYSCAPES_CLASSES,
+    CITYSCAPES_INSTANCES,
     VOC_CLASSES,
 )
 
@@ -32,6 +34,10 @@ class Protocol:
             are compared at the label's own size.
         input_size: What the network sees: "own" for the image as it is, "preset"
             for the `image_size` of the model's preset, logits resized back.
+        categories: Names of groups of classes, which are scored as one, too, and the
+            positions of their classes.
+        instances: Positions of classes whose instances are scored by iIoU, where files
+            of them are there, and the mean pixels of an instance.
     """
 
     name: str
@@ -40,6 +46,8 @@ class Protocol:
     void_class: int | None = None
     size: tuple[int, int] | None = None
     input_size: str = "own"
+    categories: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    instances: tuple[tuple[int, float], ...] = ()
 
     def data_classes(self) -> tuple[str, ...] | None:
         """Classes that the data must have: all but the one that void stands for."""
@@ -121,6 +129,8 @@ _ALL = (
         classes=CITYSCAPES_CLASSES,
         size=(1024, 2048),
         input_size="preset",
+        categories=CITYSCAPES_CATEGORIES,
+        instances=CITYSCAPES_INSTANCES,
     ),
     Protocol(
         name="voc21",

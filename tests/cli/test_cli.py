@@ -151,9 +151,12 @@ def test_evaluate_prints_the_table_and_writes_the_files(model_file, tmp_path, ca
     data = write_data(tmp_path / "data", [label])
     out = tmp_path / "out" / "scores.json"
     words = ["evaluate", str(model_file), "--data", str(data), "--json", str(out)]
-    assert cli.main([*words, "--protocol", "own"]) == 0
+    drawn = ["--draw", str(tmp_path / "drawn"), "--draw-count", "1"]
+    assert cli.main([*words, "--protocol", "own", "--calibration", *drawn]) == 0
+    assert len(list((tmp_path / "drawn").iterdir())) == 1
     text = capsys.readouterr().out
     assert "mIoU" in text and all(name in text for name in NAMES[:2])
+    assert "calibration error" in text
     assert json.loads(out.read_text())["images"] == 1
     assert (tmp_path / "out" / "scores_confusion.png").exists()
     assert cli.main([*words, "--protocol", "camvid12"]) == 2

@@ -219,5 +219,5 @@ def test_a_score_says_that_it_is_of_several_passes(tmp_path):
     said = "windows of 32x64, overlap 0.25; scales 1, 2; flip max"
     assert f"{said}: not one pass" in result.table()
     assert result.as_data()["passes"] == said
-    with pytest.raises(ValueError, match="leave it out"):
+    with pytest.raises(ValueError, match="leave them out"):
         evaluate(by_brightness(), data, passes=passes, class_maps=len)
