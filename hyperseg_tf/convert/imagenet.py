@@ -80,9 +80,7 @@ def is_backbone(names) -> bool:
 def _download(model):
     name = model.preset.backbone
     if name in lite.FILES:
-        path = lite.installed(name)
-        origin = f"{path.name} of {lite.FILES[name].package}, {lite.LICENCE}"
-        return _torch_values(model, path), origin
+        return _torch_values(model, lite.installed(name)), lite.described(name)
     if _torch_resnet(name):
         try:
             path = keras.utils.get_file(

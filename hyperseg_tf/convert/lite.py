@@ -55,6 +55,16 @@ FILES = {
 }
 
 
+def described(backbone: str) -> str:
+    """Which file the ImageNet weights of a backbone are from, and its licence.
+
+    Args:
+        backbone: One of `FILES`.
+    """
+    file = FILES[backbone]
+    return f"{Path(file.name).name} of {file.package}, {LICENCE}"
+
+
 def installed(backbone: str) -> Path:
     """The file of a backbone, checked.
 

