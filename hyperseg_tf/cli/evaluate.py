@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from hyperseg_tf import protocols
 from hyperseg_tf.base.constants import ABSENT, SPLITS
 from hyperseg_tf.cli.labels import add_labels
 from hyperseg_tf.cli.passes import add_passes, passes_of
@@ -68,6 +69,25 @@ def add(commands) -> None:
         help="measure the calibration error, too; probabilities take longer",
     )
     parser.add_argument(
+        "--allow-leak",
+        action="store_true",
+        help="score pictures, too, that the model was trained on, as the folder of its "
+        "run says; they are refused else",
+    )
+    parser.add_argument(
+        "--near-leak",
+        action="store_true",
+        help="refuse pictures, too, that are nearly those of the training; all are "
+        "decoded for it",
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="compare with scores that --json wrote, of the same images under the same "
+        "protocol",
+    )
+    parser.add_argument(
         "--absent",
         choices=ABSENT,
         default="skip",
@@ -89,12 +109,27 @@ def add(commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write the files asked for."""
     from hyperseg_tf.base.errors import UserError
+    from hyperseg_tf.evaluation.comparison import (
+        check_comparable,
+        compare,
+        read_scores,
+    )
     from hyperseg_tf.evaluation.evaluate import evaluate
 
     for option in ("batch_size", "draw_count"):
         if getattr(args, option) < 1:
             name = option.replace("_", "-")
             raise UserError(f"--{name} is at least 1: got {getattr(args, option)}.")
+    if args.allow_leak and args.near_leak:
+        raise UserError(
+            "pictures of the training are allowed (--allow-leak) or looked for closely "
+            "(--near-leak): got both; leave out one."
+        )
+    before = args.against and read_scores(args.against)
+    if before:
+        # What differs already is said before the work.
+        protocol = protocols.get(args.protocol).name
+        check_comparable({"protocol": protocol, "split": args.split}, before)
     result = evaluate(
         args.model,
         args.data,
@@ -109,8 +144,11 @@ def run(args: argparse.Namespace) -> int:
         calibration=args.calibration,
         draw=args.draw,
         draw_count=args.draw_count,
+        leak="allow" if args.allow_leak else "near" if args.near_leak else "exact",
     )
     print(result.table())
+    if before:
+        print(compare(result, before))
     if args.save_label_ids:
         print(args.save_label_ids)
     if args.draw:

@@ -14,6 +14,7 @@ from hyperseg_tf.evaluation.drawing import draw_ends
 from hyperseg_tf.evaluation.instances import Instances, files_of
 from hyperseg_tf.evaluation.label_ids import saving
 from hyperseg_tf.evaluation.labelled import open_data
+from hyperseg_tf.evaluation.leak import KINDS, refuse_leak
 from hyperseg_tf.evaluation.result import Evaluation
 from hyperseg_tf.evaluation.samples import batches
 from hyperseg_tf.evaluation.tally import Tally
@@ -47,6 +48,7 @@ def evaluate(
     calibration: bool = False,
     draw: str | Path | None = None,
     draw_count: int = 5,
+    leak: str = "exact",
 ) -> Evaluation:
     """Score a model; predictions are compared at the label's own size.
 
@@ -79,11 +81,16 @@ def evaluate(
             computed.
         draw: New folder for pictures of the worst and the best images.
         draw_count: How many of either.
+        leak: What is done where the model's file lies in the folder of its run and
+            `data` have pictures of that training: "exact" refuses files that are the
+            same, "near" refuses nearly the same pictures, too, for which all are
+            decoded, "allow" scores them and says so.
 
     Raises:
         UserError: The model or data cannot be read, the model was trained for other
-            classes, the data do not fit the protocol, an image is too large for the
-            network or the memory, or logits are not finite; the last name the image.
+            classes, or on these pictures, the data do not fit the protocol, an image
+            is too large for the network or the memory, or logits are not finite; the
+            last name the image.
         ValueError: An argument is out of range.
     """
     metrics.check_absent(absent)
@@ -94,6 +101,8 @@ def evaluate(
         )
     if isinstance(protocol, str):
         protocol = protocols.get(protocol)
+    if leak not in KINDS:
+        raise ValueError(f"leak is one of {', '.join(KINDS)}: got {leak!r}.")
     if class_maps is not None and (passes is not None or calibration):
         raise ValueError(
             "what answers in place of the model sees every image as a whole, once, and "
@@ -101,13 +110,15 @@ def evaluate(
             "them out."
         )
     passes = passes or Passes()
-    source = str(model) if isinstance(model, str | Path) else model.name
+    from_file = isinstance(model, str | Path)
+    source = str(model) if from_file else model.name
     model = open_model(model)
     data = open_data(data, split, labels, model)
     if protocol.void_class is not None:
         data = with_void_as_class(data)
     where = f"{data.name} ({data.split})"
     protocol.check_data(data.classes.names, where)
+    said = refuse_leak(source, data, leak) if from_file else ""
     names, counted = model_classes(model, protocol, data.classes.names, source)
     if image_size is None and protocol.input_size == "preset" and passes.window is None:
         image_size = getattr(getattr(model, "preset", None), "image_size", None)
@@ -159,6 +170,7 @@ def evaluate(
         calibration=tally.calibration if calibration else None,
         categories=protocol.categories,
         instances=instances,
+        leak=said,
         absent=absent,
         input_size=image_size and tuple(image_size),
         passes=str(passes),

@@ -159,8 +159,22 @@ def test_evaluate_prints_the_table_and_writes_the_files(model_file, tmp_path, ca
     assert "calibration error" in text
     assert json.loads(out.read_text())["images"] == 1
     assert (tmp_path / "out" / "scores_confusion.png").exists()
-    assert cli.main([*words, "--protocol", "camvid12"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    again = [*words[:-2], "--against", str(out)]
+    assert cli.main([*again, "--allow-leak"]) == 0
+    (line,) = (
+        row
+        for row in capsys.readouterr().out.splitlines()
+        if row.endswith("+0.00") and row.startswith("mIoU")
+    )
+    assert len(line.split()) == 4
+    for wrong in (
+        [*words, "--protocol", "camvid12"],
+        [*again, "--protocol", "voc21"],
+        [*again, "--allow-leak", "--near-leak"],
+        [*words, "--draw-count", "0"],
+    ):
+        assert cli.main(wrong) == 2
+        assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_predict_goes_on_after_a_broken_file_and_says_so(model_file, tmp_path, capsys):
