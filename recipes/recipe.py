@@ -251,8 +251,10 @@ def _as_data(value: Any) -> Any:
     if is_dataclass(value):
         own = {f.name: _as_data(getattr(value, f.name)) for f in fields(value)}
         return {"type": type(value).__name__, **own}
-    if hasattr(value, "get_config"):  # a layer of Keras
-        return {"type": type(value).__name__, **value.get_config()}
+    if hasattr(value, "get_config"):  # a layer of Keras, or what keras-cv draws by
+        return {"type": type(value).__name__, **_as_data(value.get_config())}
+    if isinstance(value, dict):
+        return {name: _as_data(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
         return [_as_data(item) for item in value]
     return value

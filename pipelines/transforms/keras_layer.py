@@ -1,4 +1,4 @@
-"""Keras' preprocessing layers as transforms.
+"""Keras' and keras-cv's preprocessing layers as transforms.
 
 A layer of Keras draws from a generator with a state, fills the mask with the image's
 colour, and may forget the mask or blend its numbers. Here all its draws follow from the
@@ -15,6 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from hyperseg_tf.base.constants import VOID
+from pipelines.transforms import keras_cv_layer
+from pipelines.transforms.keras_cv_layer import is_keras_cv
 from pipelines.transforms.transform import Tensors, as_type
 
 _WRONG = {
@@ -31,11 +33,16 @@ _TRIALS = 4
 
 @dataclass(frozen=True)
 class KerasLayer:
-    """A preprocessing layer of Keras 3 that changes image and label in step.
+    """A layer of Keras 3 or keras-cv that changes image and label in step.
 
     Args:
-        layer: Such as `keras.layers.RandomShear(0.1)`; where it is asked for a range of
+        layer: Such as `keras.layers.RandomShear(0.1)` or
+            `keras_cv.layers.RandomRotation(0.1)`; where it is asked for a range of
             values, that is 0..255. What it fills by `fill_mode="constant"` is void.
+
+    Raises:
+        ValueError: It is another kind of layer, blends label numbers, leaves the label
+            alone, or draws from a state of its own.
     """
 
     layer: Any
@@ -43,13 +50,16 @@ class KerasLayer:
     def __post_init__(self):
         kind = type(self.layer).__name__
         base = keras.layers.RandomFlip.__mro__[1]
-        if not isinstance(self.layer, base):
+        if not isinstance(self.layer, base) and not is_keras_cv(self.layer):
             raise ValueError(
-                "KerasLayer takes an image preprocessing layer of Keras 3: got "
-                f"{kind}; write a transform, a function of sample and seed."
+                "KerasLayer takes an image preprocessing layer of Keras 3 or keras-cv: "
+                f"got {kind}; write a transform, a function of sample and seed."
             )
-        if kind in _WRONG:
-            raise ValueError(f"KerasLayer cannot use {kind}: {_WRONG[kind]}.")
+        wrong = _WRONG | (keras_cv_layer.WRONG if is_keras_cv(self.layer) else {})
+        for inner in self.layer._flatten_layers():
+            name = type(inner).__name__
+            if name in wrong:
+                raise ValueError(f"KerasLayer cannot use {name}: {wrong[name]}.")
         if self.layer.compute_dtype != "float32":
             raise ValueError(
                 f"KerasLayer takes layers of float32: {kind} computes in "
@@ -65,11 +75,7 @@ class KerasLayer:
         # Numbers beyond the one that the layer fills with, which then means void.
         numbers = tf.cast(label, tf.float32) + (fill + 1)
         numbers = tf.where(label == VOID, fill, numbers)[..., None]
-        with _drawing_from(self.layer, seed):
-            out = self.layer(
-                {"images": tf.cast(image, tf.float32), "segmentation_masks": numbers},
-                training=True,
-            )
+        out = self._changed(tf.cast(image, tf.float32), numbers, seed)
         found = tf.round(out["segmentation_masks"][..., 0] - fill)
         found = tf.where(found == 0, float(VOID), found - 1)
         return {
@@ -77,6 +83,20 @@ class KerasLayer:
             "image": as_type(tf.cast(out["images"], tf.float32), image.dtype),
             "label": tf.cast(found, label.dtype),
         }
+
+    def _changed(self, image: tf.Tensor, numbers: tf.Tensor, seed: tf.Tensor):
+        """What the layer makes of image (H, W, 3) and numbers (H, W, 1), float32."""
+        inputs = {"images": image, "segmentation_masks": numbers}
+        if not is_keras_cv(self.layer):
+            with _drawing_from(self.layer, seed):
+                return self.layer(inputs, training=True)
+        inputs["segmentation_masks"] = tf.repeat(numbers, keras_cv_layer.CHANNELS, -1)
+        fold = tf.random.experimental.stateless_fold_in
+        with keras_cv_layer.drawing(
+            self.layer,
+            lambda number: _Seeds(fold(tf.cast(seed, tf.int32), number)).next,
+        ):
+            return self.layer(inputs)
 
     @property
     def _fill(self) -> float:
@@ -89,20 +109,29 @@ class KerasLayer:
         label = np.full((24, 32), 3, np.uint8)
         label[:, ::3] = 200
         image = np.full((24, 32, 3), self._fill, np.float32)
+        sample = {"image": tf.constant(image), "label": tf.constant(label)}
+        # As training calls it; a layer may run outside of a graph only.
+        traced = tf.function(self.__call__, autograph=False)
         for n in range(_TRIALS):
-            sample = {"image": tf.constant(image), "label": tf.constant(label)}
             try:
-                out = self(sample, tf.constant([n, 7], tf.int32))
+                out = traced(sample, tf.constant([n, 7], tf.int32))
             except Exception as error:  # anybody's code
+                said = "".join(filter(str.isprintable, " ".join(str(error).split())))
                 raise ValueError(
                     f"KerasLayer needs a layer that takes a picture with its label: "
-                    f"{kind} fails, {type(error).__name__}: {error}"
+                    f"{kind} fails, {type(error).__name__}: {said}"
                 ) from error
             numbers = set(np.unique(out["label"])) - {3, 200, VOID}
             if numbers:
                 raise ValueError(
                     f"KerasLayer needs a layer that keeps label numbers: {kind} makes "
                     f"{sorted(numbers)} of 3 and 200."
+                )
+            again = traced(sample, tf.constant([n, 7], tf.int32))
+            if any((again[key].numpy() != out[key].numpy()).any() for key in out):
+                raise ValueError(
+                    f"KerasLayer needs a layer whose draws follow from a seed: {kind} "
+                    "makes two things of the same picture and seed."
                 )
             if np.ptp(out["image"].numpy(), axis=(0, 1)).max() > 1:
                 raise ValueError(

@@ -46,6 +46,19 @@ def test_recipe_that_cannot_be_trained_is_refused(changes, rule):
         small(**changes)
 
 
+class Sampler:
+    """What a layer of keras-cv draws by."""
+
+    def get_config(self):
+        return {"lower": 1, "inner": [self.__class__.__name__, {"upper": (2, 3)}]}
+
+
+def test_what_a_layer_is_made_of_is_data_too():
+    (data,) = small(train=(Sampler(),)).as_data()["train"]
+    inner = ["Sampler", {"upper": [2, 3]}]
+    assert data == {"type": "Sampler", "lower": 1, "inner": inner}
+
+
 def test_recipe_as_data_survives_json():
     data = small().as_data()
     assert data["train"] == [{"type": "Blur", "radius": 1.5}]
