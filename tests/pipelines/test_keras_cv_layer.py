@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True, scope="module")
 def _keras_cv():
-    """keras-cv and its layers, imported where a test runs and not where it is listed."""
+    """keras-cv and its layers, imported where a test runs, not where it is listed."""
     global keras_cv, L
     keras_cv = pytest.importorskip("keras_cv")
     L = keras_cv.layers
