@@ -60,6 +60,8 @@ def _activated(new, x, layer, weights=None):
     name = keras.activations.serialize(layer.activation)
     if name == "linear":
         return x
+    if name == "relu6":
+        return new.ReLU(6.0)(x)
     return new.Activation("swish" if name == "silu" else name)(x)
 
 
@@ -75,10 +77,12 @@ def _bottleneck(new, x, layer, weights):
         name = f"{layer.name}pad"
         x = new.ZeroPadding2D((layer.borders, layer.borders), name=name)(x)
     x = _conv(new, x, layer.depthwise, weights)
-    gate = new.GlobalAveragePooling2D(keepdims=True)(x)
-    gate = _conv(new, gate, layer.reduce, weights)
-    gate = _conv(new, gate, layer.excite, weights)
-    x = _conv(new, new.Multiply()([x, gate]), layer.project, weights)
+    if layer.squeezed:
+        gate = new.GlobalAveragePooling2D(keepdims=True)(x)
+        gate = _conv(new, gate, layer.reduce, weights)
+        gate = _conv(new, gate, layer.excite, weights)
+        x = new.Multiply()([x, gate])
+    x = _conv(new, x, layer.project, weights)
     return new.Add()([x, inputs]) if layer.residual else x
 
 

@@ -10,11 +10,16 @@ IMAGES = np.random.default_rng(0).normal(size=(1, 64, 96, 3)).astype("float32")
 
 
 @pytest.mark.parametrize(
-    "padding", ["static", pytest.param("same", marks=pytest.mark.slow)]
+    ("preset", "padding"),
+    [
+        ("hyperseg_tiny", "static"),
+        pytest.param("hyperseg_tiny", "same", marks=pytest.mark.slow),
+        pytest.param("hyperseg_s_lite0", "static", marks=pytest.mark.slow),
+    ],
 )
-def test_the_twin_computes_the_same_features(padding):
+def test_the_twin_computes_the_same_features(preset, padding):
     toolkit()  # settles what tf.keras is before tf_keras is imported
-    model = HyperSeg.from_preset("hyperseg_tiny", backbone_padding=padding)
+    model = HyperSeg.from_preset(preset, backbone_padding=padding)
     backbone = backbone_of(model.fold("slices"))
     wanted, found = backbone(IMAGES), twin(backbone)(IMAGES)
     assert len(found) == 6

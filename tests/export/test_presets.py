@@ -3,6 +3,7 @@
 import pytest
 
 from hyperseg_tf import HyperSeg, export
+from hyperseg_tf.presets.lite import LITE
 from hyperseg_tf.presets.published import PUBLISHED
 from tests.calibrated import calibrate, pictures
 
@@ -25,17 +26,18 @@ _IN_CI = {
     ("hyperseg_s_cityscapes", "tflite"),
     ("hyperseg_m_cityscapes", "openvino"),
     ("hyperseg_s_camvid", "onnx"),
+    ("hyperseg_s_lite0", "tflite"),
 }
 
 
 def _cases():
-    for preset in PUBLISHED:
+    for preset in (*PUBLISHED, *LITE):
         for name in ("tflite", "onnx", "openvino"):
             mark = "slow" if (preset.name, name) in _IN_CI else "grid"
             yield pytest.param(preset.name, name, marks=getattr(pytest.mark, mark))
 
 
 @pytest.mark.parametrize(("model", "name"), list(_cases()), indirect=["model"])
-def test_a_published_architecture_exports(model, name, tmp_path):
+def test_an_architecture_exports(model, name, tmp_path):
     out = export.write(model, name, tmp_path / "out", size=(97, 131))
     assert (out / "parity.json").exists()
