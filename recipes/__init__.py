@@ -9,6 +9,7 @@ import importlib
 from hyperseg_tf.base.errors import UserError
 from recipes.prune import Prune
 from recipes.recipe import Recipe
+from recipes.recorded import recipe_from_data
 from recipes.settings import replace_from_strings
 
 _MODULE = {
@@ -23,7 +24,14 @@ _MODULE = {
     "voc_hyperseg_l": "voc",
 }
 
-__all__ = ["Prune", "Recipe", "get", "names", "replace_from_strings"]
+__all__ = [
+    "Prune",
+    "Recipe",
+    "get",
+    "names",
+    "recipe_from_data",
+    "replace_from_strings",
+]
 
 
 def names() -> list[str]:

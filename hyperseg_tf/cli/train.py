@@ -4,6 +4,7 @@ import argparse
 import shlex
 from pathlib import Path
 
+from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import say
 from hyperseg_tf.cli.exit_status import interrupted
 from hyperseg_tf.cli.labels import add_labels
@@ -18,8 +19,17 @@ def add(commands) -> None:
         "Ctrl-C (exit status 130) and SIGTERM (143) stop after the step, saved; Ctrl-C "
         "again at once.",
     )
-    parser.add_argument("recipe", help="name; `hyperseg-tf recipes` lists them")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the data")
+    parser.add_argument(
+        "recipe", nargs="?", help="name; `hyperseg-tf recipes` lists them"
+    )
+    parser.add_argument(
+        "--from",
+        dest="run_again",
+        type=Path,
+        metavar="RUN",
+        help="repeat the run in this folder, with its recipe and data, in --out",
+    )
+    parser.add_argument("--data", type=Path, help="folder of the data")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
     parser.add_argument(
         "--set",
@@ -63,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     """Train and print where the best model is and how good."""
     import recipes  # TensorFlow takes seconds; --help should not
 
-    recipe = recipes.get(args.recipe)
+    recipe, data = _what(args)
     weights = [] if args.weights is None else [f"weights={args.weights}"]
     held = [] if args.split_val is None else [f"split_val={args.split_val}"]
     read = [] if args.read_labels is None else [f"read_labels={args.read_labels}"]
@@ -74,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         result = train(
             recipe,
-            args.data,
+            data,
             args.out,
             resume=not args.fresh,
             devices=args.devices,
@@ -91,10 +101,35 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _what(args: argparse.Namespace):
+    """The recipe and the folder of the data."""
+    import recipes
+
+    if (args.recipe is None) == (args.run_again is None):
+        raise UserError(
+            "a run has a recipe, or that of another run: got "
+            f"{'neither' if args.recipe is None else 'both'}; give the name of a "
+            "recipe or --from RUN."
+        )
+    if args.run_again is None:
+        if args.data is None:
+            raise UserError("a recipe is trained on a folder: name it with --data DIR.")
+        return recipes.get(args.recipe), args.data
+
+    from hyperseg_tf.training.again import recorded
+
+    run = recorded(args.run_again)
+    for line in run.differences():
+        say(f"note: {line}")
+    return run.recipe, args.data or run.data
+
+
 def _command(args: argparse.Namespace) -> str:
     """The command that goes on with the run."""
-    words = ["hyperseg-tf", "train", args.recipe]
-    words += ["--data", str(args.data), "--out", str(args.out)]
+    words = ["hyperseg-tf", "train"]
+    words += [args.recipe] if args.recipe else ["--from", str(args.run_again)]
+    words += ["--data", str(args.data)] if args.data else []
+    words += ["--out", str(args.out)]
     for setting in args.settings:
         words += ["--set", setting]
     if args.weights is not None:

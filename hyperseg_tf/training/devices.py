@@ -21,22 +21,31 @@ def scope(devices: int | Sequence[str] | None) -> AbstractContextManager:
     """
     gpus = [f"gpu:{i}" for i in range(len(tf.config.list_logical_devices("GPU")))]
     if devices is None:
-        names = gpus
+        used = gpus
     elif isinstance(devices, int):
         if not 1 <= devices <= max(len(gpus), 1):
             raise UserError(
                 f"a run uses the GPUs there are, at least one: {devices} asked for, "
                 f"{len(gpus)} found; change --devices or leave it out."
             )
-        names = gpus[:devices]
+        used = gpus[:devices]
     else:
-        names = list(devices)
-    if len(names) < 2:
-        return tf.device(names[0]) if devices and names else nullcontext()
+        used = list(devices)
+    if len(used) < 2:
+        return tf.device(used[0]) if devices and used else nullcontext()
     # The default reduction of CPUs cannot serve two strategies in one process.
-    on_cpu = any("cpu" in name.lower() for name in names)
+    on_cpu = any("cpu" in name.lower() for name in used)
     reduction = tf.distribute.ReductionToOneDevice() if on_cpu else None
-    return tf.distribute.MirroredStrategy(names, cross_device_ops=reduction).scope()
+    return tf.distribute.MirroredStrategy(used, cross_device_ops=reduction).scope()
+
+
+def names() -> list[str]:
+    """The devices that TensorFlow sees, "GPU: NVIDIA H100" with their kind in front."""
+    found = []
+    for device in tf.config.get_visible_devices():
+        details = tf.config.experimental.get_device_details(device)
+        found.append(f"{device.device_type}: {details.get('device_name', device.name)}")
+    return found
 
 
 def several(model: keras.Model) -> bool:

@@ -24,6 +24,7 @@ from hyperseg_tf.network.model_file import restore
 from hyperseg_tf.training import class_weights
 from hyperseg_tf.training.callbacks import callbacks
 from hyperseg_tf.training.devices import on_gpu, scope, several
+from hyperseg_tf.training.environment import environment
 from hyperseg_tf.training.failures import memory_in_words
 from hyperseg_tf.training.model import (
     Build,
@@ -122,7 +123,8 @@ def train(
     pruning_of(recipe)  # says what is missing before the data are read
     task = Task.open(recipe, Path(data))
     folder = RunFolder(Path(out))
-    facts = {**task.facts(), "weights": None, "best": None, "versions": versions()}
+    facts = {**task.facts(), "weights": None, "best": None}
+    facts |= {"versions": versions(), "environment": environment()}
     with folder.locked():
         old = folder.resumable(facts) if resume else None
         facts["class_pixels"] = dict((old or {}).get("class_pixels") or {})
