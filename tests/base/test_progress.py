@@ -63,6 +63,7 @@ def test_bar_serves_a_second_round():
     assert [line.count("2/2") for line in shown.lines] == [1, 1, 0]
 
 
+@pytest.mark.slow
 def test_error_begins_on_a_line_of_its_own():
     with terminal() as shown:
         progress = bar("predicting")

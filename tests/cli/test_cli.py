@@ -209,6 +209,7 @@ def test_export_passes_the_version_on(model_file, tmp_path, capsys):
     assert "has 4; name 5." in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_export_passes_the_cap_on(model_file, tmp_path, capsys):
     words = ["export", str(model_file), "--out", str(tmp_path / "out")]
     assert cli.main([*words, "--max-pixels", "99"]) == 2

@@ -51,6 +51,7 @@ def test_zeros_stay_and_only_the_smallest_weights_join_them(model, clustered):
     assert np.abs(before[zeros]).max() < np.quantile(np.abs(before), 0.2)
 
 
+@pytest.mark.slow
 def test_the_result_is_a_folded_model_that_can_be_saved_and_the_source_unchanged(
     model, clustered, tmp_path
 ):

@@ -9,6 +9,7 @@ from hyperseg_tf.compression.twin import backbone_of, twin
 IMAGES = np.random.default_rng(0).normal(size=(1, 64, 96, 3)).astype("float32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "padding"),
     [

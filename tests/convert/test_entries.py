@@ -25,6 +25,7 @@ def test_a_released_state_that_does_not_fit_is_refused():
         released.assign(model, wrong)
 
 
+@pytest.mark.slow
 def test_released_layouts_go_back_and_forth():
     state = state_dict("camvid_hyperseg_s")
     model = HyperSeg.from_preset("hyperseg_s_camvid")

@@ -211,6 +211,7 @@ def test_resnet18_computes_what_torchvision_does(resnet18_file, backbone):
         assert np.abs(ours - want).max() <= 1e-5 * np.abs(want).max()
 
 
+@pytest.mark.slow
 def test_efficientnet_pytorch_files_load_too(tmp_path):
     torch.manual_seed(0)
     net = EfficientNet.from_name("efficientnet-b0").eval()
@@ -266,6 +267,7 @@ def test_no_download_for_what_nobody_published():
         HyperSeg.from_preset("hyperseg_tiny", weights="imagenet")
 
 
+@pytest.mark.slow
 def test_a_download_of_torchvision_is_checked_before_it_is_used(
     resnet18_file, monkeypatch
 ):

@@ -60,7 +60,8 @@ def test_weights_lie_where_earlier_files_have_them(name, folded, tmp_path):
     assert (len(lines), digest[:16]) == WEIGHTS[name, folded]
 
 
-@pytest.mark.parametrize("folded", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("folded", [False, True])
 def test_a_config_of_an_earlier_file_loads_to_the_same_logits(folded, tmp_path):
     model, path = _saved("hyperseg_tiny", folded, tmp_path)
     images = np.random.default_rng(1).normal(size=(1, 70, 33, 3)).astype("float32")

@@ -33,8 +33,15 @@ def with_orientation(pixels, path, orientation, form):
 LOSSLESS = {"JPEG": {"quality": 100, "subsampling": 0}}
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG"])
-@pytest.mark.parametrize("orientation", range(1, 9))
+# Seconds each: 2 mirrors and 6 turns, and of the two the others are made.
+TURNED = [
+    pytest.param(form, number, marks=[] if number in quick else [pytest.mark.slow])
+    for form, quick in (("PNG", (6,)), ("JPEG", (2, 6)))
+    for number in range(1, 9)
+]
+
+
+@pytest.mark.parametrize(("form", "orientation"), TURNED)
 def test_pictures_are_turned_as_their_exif_says_in_every_door(
     folder, orientation, form
 ):

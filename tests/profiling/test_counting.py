@@ -148,6 +148,7 @@ def test_what_cannot_be_counted_is_an_error():
             list(counting.multiply_adds(function.get_concrete_function(spec).graph))
 
 
+@pytest.mark.slow
 def test_a_static_decoder_generates_nothing():
     preset = replace(presets.get("hyperseg_tiny"), dynamic=False, weight_groups=())
     count = counting.count(preset, (64, 64))

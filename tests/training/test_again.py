@@ -36,6 +36,7 @@ def test_a_run_says_on_what_it_was_made(run):
     assert any(name.startswith("CPU") for name in found["devices"])
 
 
+@pytest.mark.slow
 def test_a_run_is_repeated_from_its_folder(run):
     first = recorded(run / "run")
     assert first.recipe == recipe(epochs=1) and first.data == run / "data"

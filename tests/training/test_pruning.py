@@ -163,6 +163,7 @@ def test_no_epoch_before_the_sparsity_is_reached_is_kept(data, tmp_path, monkeyp
     assert zeros(model)[0] == 0.6
 
 
+@pytest.mark.slow
 def test_a_model_without_a_large_kernel_is_refused(data, tmp_path):
     large = recipe(prune=replace(PRUNE, smallest=1000))
     with pytest.raises(UserError, match="none of 1000 weights.*prune.smallest"):

@@ -121,6 +121,7 @@ with RunFolder(Path({str(folder.path)!r})).locked():
     return process
 
 
+@pytest.mark.slow
 def test_folder_in_use_is_refused_at_once_until_its_process_is_killed(tmp_path):
     folder = RunFolder(tmp_path / "run")
     with hold(folder) as process:

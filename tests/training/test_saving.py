@@ -9,6 +9,7 @@ from tests.training.test_train import Stop
 from tests.training.tiny_run import assert_same_run, build, recipe
 
 
+@pytest.mark.slow
 def test_the_log_of_a_run_that_was_stopped_is_that_of_one_that_was_not(
     data, tmp_path, monkeypatch
 ):

@@ -208,6 +208,7 @@ class Explode:
         return {**sample, "image": sample["image"] * float("nan")}
 
 
+@pytest.mark.slow
 def test_loss_that_is_not_finite_stops_with_the_last_state_kept(
     data, tmp_path, monkeypatch
 ):
@@ -464,9 +465,8 @@ def test_a_full_disk_is_one_line_that_names_the_file_and_keeps_what_was_saved(
     assert not list((tmp_path / "run").glob(".*.*"))
 
 
-@pytest.mark.parametrize(
-    "split", ["train", pytest.param("val", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("split", ["train", "val"])
 def test_data_that_vanish_while_it_trains_are_named(split, tmp_path, monkeypatch):
     folder = write_data(tmp_path / "data")
     _after(monkeypatch, 5, lambda: shutil.rmtree(folder / split))
