@@ -13,6 +13,7 @@ from hyperseg_tf.evaluation.evaluate import evaluate
 from hyperseg_tf.protocols import CITYSCAPES_CLASSES, get
 from pipelines.class_tables import CITYSCAPES
 from tests.evaluation.drawn import maps
+from tests.needed import needed
 
 SIZE = (48, 80)
 
@@ -67,9 +68,7 @@ def test_they_are_those_of_the_benchmarks_script(tmp_path, protocol, monkeypatch
     monkeypatch.setitem(sys.modules, "pyquaternion", other)
     # It is of the time before NumPy 2.
     monkeypatch.setattr(np, "in1d", np.isin, raising=False)
-    script = pytest.importorskip(
-        "cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling"
-    )
+    script = needed("cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling")
     root = write(tmp_path / "cityscapes")
     result = evaluate(model(), root, protocol, label_ids=tmp_path / "ids")
     labels = sorted(map(str, root.rglob("*_labelIds.png")))

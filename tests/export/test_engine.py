@@ -1,7 +1,5 @@
 """TensorRT for RTX has TensorRT's parser and builder, and builds without a GPU."""
 
-import importlib
-import os
 import shlex
 
 import numpy as np
@@ -10,9 +8,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from hyperseg_tf.export.engine import Profile, build, trtexec
+from tests.needed import needed
 
 NAME = "tensorrt_rtx_bindings"
-trt = importlib.import_module(NAME) if "CI" in os.environ else pytest.importorskip(NAME)
+trt = needed(NAME)
 
 FIXED = (1, 8, 12, 3)
 

@@ -5,6 +5,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from hyperseg_tf.export.onnx_integers import OnnxIntegers
+from tests.needed import needed
 
 SIZE = (1, 9, 13, 3)
 
@@ -76,7 +77,7 @@ def test_nothing_goes_to_stdout(models, capfd):
 
 
 def test_tensorrt_takes_it(models, tmp_path):
-    trt = pytest.importorskip("tensorrt_rtx_bindings")
+    trt = needed("tensorrt_rtx_bindings")
     from hyperseg_tf.export.engine import build
 
     onnx.save(models[1], tmp_path / "model.onnx")

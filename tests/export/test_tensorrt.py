@@ -1,6 +1,4 @@
 import ctypes
-import importlib
-import os
 import sys
 import types
 
@@ -11,6 +9,7 @@ from PIL import Image
 from hyperseg_tf import HyperSeg, export
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.export import probe, tensorrt
+from tests.needed import needed
 from tests.tiny_segmenter import by_brightness
 
 SIZE = (33, 47)
@@ -23,7 +22,7 @@ STAND_IN = "from tensorrt_rtx_bindings import *\n__version__ = '10.99'\n"
 def builder(tmp_path, monkeypatch):
     """A machine where an engine can be built; what then runs it is not there."""
     name = "tensorrt_rtx_bindings"
-    importlib.import_module(name) if "CI" in os.environ else pytest.importorskip(name)
+    needed(name)
     folder = tmp_path / "packages"
     folder.mkdir()
     (folder / "tensorrt.py").write_text(STAND_IN)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
 from pipelines import check, check_folder, open_dataset, require, verdicts
+from tests.needed import needed
 from tests.pipelines.test_fingerprint import old
 
 # Behind functions of the same names.
@@ -77,7 +78,7 @@ def test_training_takes_what_a_check_has_found_out(folder, cache, read):
 
 
 def test_training_alone_keeps_it_too_but_for_the_hashes(folder, cache, read):
-    pytest.importorskip("imagehash")
+    needed("imagehash")
     old(folder)
     require(open_dataset(folder, "train"))
     read.clear()
@@ -207,7 +208,7 @@ def test_the_cache_is_bounded(folder, cache, read, monkeypatch):
 
 
 def test_a_file_of_records_is_known_again(folder, cache, read, tmp_path):
-    pytest.importorskip("array_record")
+    needed("array_record")
     from pipelines import prepare
 
     out = tmp_path / "prepared"

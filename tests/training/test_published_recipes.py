@@ -14,6 +14,7 @@ from PIL import Image
 from hyperseg_tf import protocols
 from hyperseg_tf.cli import main
 from pipelines.class_tables import CAMVID_COLOURS, CITYSCAPES, VOC
+from tests.needed import needed
 
 SMALL = {
     "preset": "hyperseg_tiny",
@@ -81,7 +82,7 @@ def camvid(root):
 
 def voc(root):
     """VOCdevkit beside SBD's archive; returns labelled pixels of val."""
-    io = pytest.importorskip("scipy.io")
+    io = needed("scipy.io")
     devkit = root / "VOCdevkit/VOC2012"
     lists = devkit / "ImageSets/Segmentation"
     sbd = root / "benchmark_RELEASE/dataset"

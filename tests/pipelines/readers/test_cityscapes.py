@@ -4,6 +4,7 @@ import pytest
 from hyperseg_tf.base.errors import UserError
 from pipelines import check, load_sample, open_dataset, splits
 from pipelines.class_tables import CITYSCAPES, CITYSCAPES_TRAIN_IDS
+from tests.needed import needed
 from tests.pipelines.folders import image, label
 
 IDS = np.array([[7, 33, 0, 1, 24], [11, 29, 30, 31, 255], [19, 28, 34 - 1, 9, 8]])
@@ -33,7 +34,7 @@ def root(tmp_path):
 
 
 def test_the_table_is_that_of_the_benchmarks_own_scripts():
-    labels = pytest.importorskip("cityscapesscripts.helpers.labels").labels
+    labels = needed("cityscapesscripts.helpers.labels").labels
     table, colours = CITYSCAPES.index_table(), {}
     for entry in labels:
         assert table[entry.id % 256] == entry.trainId % 256, entry.name

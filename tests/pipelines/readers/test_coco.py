@@ -5,9 +5,10 @@ import pytest
 
 from hyperseg_tf.base.errors import UserError
 from pipelines import check, convert, detect, load_sample, open_dataset, splits
+from tests.needed import needed
 from tests.pipelines.folders import image
 
-mask = pytest.importorskip("pycocotools.mask")
+mask = needed("pycocotools.mask")
 
 SQUARE = [[1, 1, 5, 1, 5, 4, 1, 4]]
 

@@ -5,6 +5,7 @@ import tensorflow as tf
 from hyperseg_tf.base.errors import UserError
 from pipelines import check, detect, load_sample, open_dataset, splits
 from pipelines.class_tables import VOC
+from tests.needed import needed
 from tests.pipelines.folders import image, label
 
 VALUES = np.array([[0, 1, 20], [255, 15, 0]], np.uint8)
@@ -18,7 +19,7 @@ def lists(root, **names):
 
 
 def matlab(folder, name, values):
-    io = pytest.importorskip("scipy.io")
+    io = needed("scipy.io")
     entry = np.zeros((1, 1), [("Segmentation", object), ("Boundaries", object)])
     entry["Segmentation"][0, 0] = values
     (folder / "cls").mkdir(parents=True, exist_ok=True)

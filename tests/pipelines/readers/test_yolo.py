@@ -12,10 +12,11 @@ from pipelines import (
     open_dataset,
     splits,
 )
+from tests.needed import needed
 from tests.pipelines.folders import image
 
-pytest.importorskip("pycocotools.mask")
-pytest.importorskip("yaml")
+needed("pycocotools.mask")
+needed("yaml")
 
 DATA = "path: /content/x\ntrain: ../train/images\nval: ../valid/images\nnc: 2\n"
 NAMES = "names: [person, 'car']\n"
