@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from pipelines import KerasLayer
-from tests.pipelines.test_keras_layer import scene
+from tests.needed import needed
+from tests.pipelines.layers_as_transforms import check_colours, check_in_step, scene
 from tests.recipes.small import small
 
 # Importing keras-cv alone takes many seconds.
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.slow
 def _keras_cv():
     """keras-cv and its layers, imported where a test runs, not where it is listed."""
     global keras_cv, L
-    keras_cv = pytest.importorskip("keras_cv")
+    keras_cv = needed("keras_cv")
     L = keras_cv.layers
 
 
@@ -60,32 +61,13 @@ COLOURS = {
 @pytest.mark.parametrize("name", GEOMETRIC)
 def test_image_and_label_stay_in_step_and_what_is_filled_is_void(name):
     layer = GEOMETRIC[name]()
-    transform = tf.function(KerasLayer(layer))
-    looks = set()
-    for n in range(6):
-        out = {k: v.numpy() for k, v in transform(scene(), tf.constant([3, n])).items()}
-        image, label = out["image"][..., 0].astype(int), out["label"]
-        assert out["image"].dtype == label.dtype == np.uint8
-        assert image.shape == label.shape and set(np.unique(label)) <= {0, 1, 255}
-        known = label != 255
-        assert ((image > 125) == (label == 1))[known].mean() > 0.93
-        fill = getattr(layer, "fill_value", 0)
-        if getattr(layer, "fill_mode", "") == "constant" or name == "jittered":
-            filled = image == fill
-            assert (label[filled] == 255).sum() >= 0.9 * filled.sum()
-        looks.add(label.tobytes())
-    assert len(looks) > 1 or name == "resizing"
+    fills = getattr(layer, "fill_mode", "") == "constant" or name == "jittered"
+    check_in_step(layer, fills, varies=name != "resizing")
 
 
 @pytest.mark.parametrize("name", COLOURS)
 def test_colours_change_and_the_label_does_not(name):
-    transform, sample = KerasLayer(COLOURS[name]()), scene()
-    noise = np.random.default_rng(0).integers(0, 256, (31, 45, 3)).astype(np.uint8)
-    sample["image"] = tf.constant(noise)
-    outs = [transform(sample, tf.constant([5, n])) for n in range(6)]
-    assert any((out["image"].numpy() != noise).any() for out in outs)
-    for out in outs:
-        np.testing.assert_array_equal(out["label"], sample["label"])
+    check_colours(COLOURS[name]())
 
 
 @pytest.mark.parametrize("name", ["rotation", "jittered", "choice"])
