@@ -4,17 +4,11 @@ import keras
 from keras import ops
 
 from hyperseg_tf.base.constants import VOID
-from hyperseg_tf.training.losses.pixels import (
-    check_weights,
-    class_positions,
-    flat_pixels,
-    for_every_image,
-    mean,
-)
+from hyperseg_tf.training.losses.pixels import PixelLoss, for_every_image, mean
 
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
-class Focal(keras.losses.Loss):
+class Focal(PixelLoss):
     """Cross entropy of each pixel times (1 - probability of its class) ** gamma.
 
     The mean over the labelled pixels of a batch, weighted by class; void takes no part
@@ -47,30 +41,18 @@ class Focal(keras.losses.Loss):
     ):
         if not gamma >= 0:
             raise ValueError(f"gamma must be at least 0: got {gamma}.")
-        check_weights(class_weights)
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        super().__init__(void, class_weights, reduction, name, dtype)
         self.gamma = gamma
-        self.class_weights = class_weights
-        self.void = void
 
-    def call(self, labels, logits):
-        labels = class_positions(labels, logits, self.void)
-        logits = ops.cast(logits, "float32")
-        losses, weights = flat_pixels(labels, logits, self.void, self.class_weights)
+    def of_pixels(self, losses, weights, valid):
         if self.gamma:
             # Never 0: there a root has no slope.
             missing = ops.maximum(-ops.expm1(-losses), keras.config.epsilon())
             losses = missing**self.gamma * losses
-        return for_every_image(mean(losses, weights), logits)
+        return for_every_image(mean(losses, weights), losses)
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "gamma": self.gamma,
-            "class_weights": self.class_weights,
-            "void": self.void,
-            "dtype": self.dtype,
-        }
+        return {**super().get_config(), "gamma": self.gamma}
 
 
 @keras.saving.register_keras_serializable("hyperseg_tf")

@@ -13,17 +13,15 @@ from keras import ops
 
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.training.losses.pixels import (
+    PixelLoss,
     broken,
-    check_weights,
-    class_positions,
-    flat_pixels,
     for_every_image,
     mean,
 )
 
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
-class BootstrappedCrossEntropy(keras.losses.Loss):
+class BootstrappedCrossEntropy(PixelLoss):
     """Cross entropy averaged over the hard pixels of each image, then over images.
 
     Void pixels take no part; `k` is cut to the number of valid pixels; an image
@@ -67,19 +65,12 @@ class BootstrappedCrossEntropy(keras.losses.Loss):
                 f"k must be at least 1 and threshold at least 0: got {k=} and "
                 f"{threshold=}; the published values are 4096 and 0.3."
             )
-        check_weights(class_weights)
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        super().__init__(void, class_weights, reduction, name, dtype)
         self.k = k
         self.threshold = threshold
-        self.void = void
         self.released_arithmetic = released_arithmetic
-        self.class_weights = class_weights
 
-    def call(self, labels, logits):
-        labels = class_positions(labels, logits, self.void)
-        logits = ops.cast(logits, "float32")
-        losses, weights = flat_pixels(labels, logits, self.void, self.class_weights)
-        valid = ops.reshape(ops.not_equal(labels, self.void), ops.shape(losses))
+    def of_pixels(self, losses, weights, valid):
         return mean_of_hard(
             losses, weights, valid, self.k, self.threshold, self.released_arithmetic
         )
@@ -89,15 +80,12 @@ class BootstrappedCrossEntropy(keras.losses.Loss):
             **super().get_config(),
             "k": self.k,
             "threshold": self.threshold,
-            "void": self.void,
             "released_arithmetic": self.released_arithmetic,
-            "class_weights": self.class_weights,
-            "dtype": self.dtype,
         }
 
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
-class OnlineHardExamples(keras.losses.Loss):
+class OnlineHardExamples(PixelLoss):
     """Cross entropy averaged over the hard pixels of a batch (OHEM).
 
     A pixel is hard where the network gives its class a probability below the one here;
@@ -134,35 +122,21 @@ class OnlineHardExamples(keras.losses.Loss):
                 "k must be at least 1 and probability between 0 and 1: got "
                 f"{k=} and {probability=}."
             )
-        check_weights(class_weights)
-        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        super().__init__(void, class_weights, reduction, name, dtype)
         self.k = k
         self.probability = probability
-        self.void = void
-        self.class_weights = class_weights
 
-    def call(self, labels, logits):
-        labels = class_positions(labels, logits, self.void)
-        logits = ops.cast(logits, "float32")
-        losses, weights = flat_pixels(labels, logits, self.void, self.class_weights)
-        valid = ops.not_equal(labels, self.void)
-        losses, weights, valid = (
-            ops.reshape(x, (1, -1)) for x in (losses, weights, valid)
-        )
-        k = self.k * ops.shape(logits)[0]
-        (loss,) = ops.unstack(
-            mean_of_hard(losses, weights, valid, k, -math.log(self.probability)), 1
-        )
-        return for_every_image(loss, logits)
+    def of_pixels(self, losses, weights, valid):
+        k = self.k * ops.shape(losses)[0]
+        batch = (ops.reshape(x, (1, -1)) for x in (losses, weights, valid))
+        (loss,) = ops.unstack(mean_of_hard(*batch, k, -math.log(self.probability)), 1)
+        return for_every_image(loss, losses)
 
     def get_config(self):
         return {
             **super().get_config(),
             "k": self.k,
             "probability": self.probability,
-            "void": self.void,
-            "class_weights": self.class_weights,
-            "dtype": self.dtype,
         }
 
 

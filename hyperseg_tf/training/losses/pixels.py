@@ -5,7 +5,46 @@ Void takes part in no loss, so it is decided here once what void is.
 
 from collections.abc import Sequence
 
+import keras
 from keras import ops
+
+
+class PixelLoss(keras.losses.Loss):
+    """A loss on the pixels that have a class; what differs is in `of_pixels`.
+
+    Args:
+        void: Label value of the pixels to ignore.
+        class_weights: One per class, relative to each other; None for 1 each.
+        reduction, name, dtype: As of every Keras loss.
+
+    Raises:
+        ValueError: These can be no weights of classes.
+    """
+
+    def __init__(self, void, class_weights, reduction, name, dtype):
+        check_weights(class_weights)
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        self.void = void
+        self.class_weights = class_weights
+
+    def call(self, labels, logits):
+        labels = class_positions(labels, logits, self.void)
+        logits = ops.cast(logits, "float32")
+        losses, weights = flat_pixels(labels, logits, self.void, self.class_weights)
+        valid = ops.reshape(ops.not_equal(labels, self.void), ops.shape(losses))
+        return self.of_pixels(losses, weights, valid)
+
+    def of_pixels(self, losses, weights, valid):
+        """The loss of each image (B,), from (B, H * W) each; void is not `valid`."""
+        raise NotImplementedError
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "void": self.void,
+            "class_weights": self.class_weights,
+            "dtype": self.dtype,
+        }
 
 
 def class_positions(labels, logits, void):
@@ -84,12 +123,16 @@ def broken(values, axis=None):
     return ops.stop_gradient(0.0 * ops.sum(values, axis=axis))
 
 
-def for_every_image(loss, logits):
+def for_every_image(loss, images):
     """A scalar of a whole batch as (B,), so that Keras' mean over images is the scalar.
 
     Keras divides what it averages by the number of devices, and scalars it does not.
+
+    Args:
+        loss: Scalar.
+        images: (B, ...), one entry per image.
     """
-    return ops.broadcast_to(loss, (ops.shape(logits)[0],))
+    return ops.broadcast_to(loss, (ops.shape(images)[0],))
 
 
 def check_weights(class_weights: Sequence[float] | None) -> None:
