@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from numbers import Integral, Real
 from typing import get_args, get_origin
 
+from hyperseg_tf.base.text import shortened
+
 CONTEXT_HEADS = ("concatenate", "replace")
 HALOS = ("patch", "neighbour")
 CELL = 32  # pixels of the image per pixel of the backbone's head
@@ -21,6 +23,9 @@ LARGEST_KERNEL = 15
 LARGEST_EXPANSION = 16
 LONGEST_SIDE = 16_384
 LONGEST_NAME = 100
+
+# Of a preset in a message, whose fields are all of interest.
+_LONGEST_SHOWN = 600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +141,7 @@ class Preset:
         }
         for rule, holds in rules.items():
             if not holds:
-                raise ValueError(f"{rule}: got {_shortened(self)}.")
+                raise ValueError(f"{rule}: got {shortened(self, _LONGEST_SHOWN)}.")
 
     @property
     def size_multiple(self) -> int:
@@ -157,7 +162,7 @@ class Preset:
         """
         if not isinstance(values, dict):
             raise ValueError(
-                f"a preset is given by its fields: got {_shortened(values)}."
+                f"a preset is given by its fields: got {shortened(values)}."
             )
         known = [field.name for field in fields(cls)]
         unknown = [name for name in values if name not in known]
@@ -165,7 +170,7 @@ class Preset:
         if unknown or missing:
             raise ValueError(
                 f"the fields of a preset are {', '.join(known)}: got unknown "
-                f"{_shortened(unknown)}, missing {missing}."
+                f"{shortened(unknown)}, missing {missing}."
             )
         return cls(
             **{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
@@ -180,7 +185,7 @@ def _check_type(name: str, value, kind) -> None:
     """Raise `ValueError` unless a field's value is of the type that it is declared."""
     if not _is_of(value, kind):
         kind = getattr(kind, "__name__", kind) if get_origin(kind) is None else kind
-        raise ValueError(f"{name} must be of type {kind}: got {_shortened(value)}.")
+        raise ValueError(f"{name} must be of type {kind}: got {shortened(value)}.")
 
 
 def _is_of(value, kind) -> bool:
@@ -198,8 +203,3 @@ def _is_of(value, kind) -> bool:
         wanted = Integral if kind is int else Real
         return isinstance(value, wanted) and not isinstance(value, bool)
     return isinstance(value, kind)
-
-
-def _shortened(value) -> str:
-    text = repr(value)
-    return text if len(text) <= 600 else f"{text[:600]} ..."
