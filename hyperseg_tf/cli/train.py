@@ -59,7 +59,6 @@ def add(commands) -> None:
     parser.add_argument(
         "--save-every",
         type=float,
-        default=10.0,
         metavar="MINUTES",
         help="between two saved states within an epoch; default: 10",
     )
@@ -81,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
     from hyperseg_tf.training.train import train
 
+    options = {} if args.save_every is None else {"save_every": args.save_every}
     try:
         result = train(
             recipe,
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
             args.out,
             resume=not args.fresh,
             devices=args.devices,
-            save_every=args.save_every,
+            **options,
         )
     except KeyboardInterrupt as error:
         say(f"stopped; to resume:\n  {_command(args)}")
@@ -140,4 +140,6 @@ def _command(args: argparse.Namespace) -> str:
         words += ["--read-labels", args.read_labels]
     if args.devices is not None:
         words += ["--devices", str(args.devices)]
+    if args.save_every is not None:
+        words += ["--save-every", f"{args.save_every:g}"]
     return shlex.join(words)

@@ -1,0 +1,39 @@
+"""What `hyperseg-tf train` makes of its arguments."""
+
+import shlex
+
+import pytest
+
+from hyperseg_tf import cli
+from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.cli import train
+
+EVERY_OPTION = (
+    "--data d --out o --set epochs=3 --set batch_size=2 --weights none "
+    "--split-val 0.1 --read-labels first=1 --devices 2 --save-every 5"
+)
+
+
+def parsed(words):
+    return cli._parser().parse_args(shlex.split(words))
+
+
+@pytest.mark.parametrize("what", ["demo", "--from runs/old"])
+def test_the_command_to_resume_with_is_the_one_that_was_given(what):
+    args = parsed(f"train {what} {EVERY_OPTION}")
+    again = parsed(train._command(args).removeprefix("hyperseg-tf "))
+    assert vars(again) == vars(args)
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("--out o", "got neither; give the name of a recipe or --from RUN"),
+        ("demo --from r --out o", "got both"),
+        ("demo --out o", "name it with --data DIR"),
+        ("--from nowhere --out o", "a run has a run.json: nowhere has none"),
+    ],
+)
+def test_what_is_to_be_trained_is_said_once(what, said):
+    with pytest.raises(UserError, match=said):
+        train.run(parsed(f"train {what}"))
