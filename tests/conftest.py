@@ -9,6 +9,12 @@ import zlib
 import pytest
 
 
+def pytest_collection_finish(session):
+    """No test reads, or pushes out, what the user's own data checks have found."""
+    if "pipelines.verdicts" in sys.modules:
+        sys.modules["pipelines.verdicts"].folder = lambda: None
+
+
 def pytest_fixture_setup(fixturedef, request):
     """Random weights of a fixture are the same whichever test asks for it first."""
     _seed(f"{fixturedef.baseid}::{fixturedef.argname}")
