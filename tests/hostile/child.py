@@ -25,11 +25,17 @@ def main() -> None:
     import tensorflow as tf
 
     import hyperseg_tf.cli  # noqa: F401
+    from pipelines import verdicts
     from tests.hostile.guard import Guard
+
+    # The check's own cache lies with the files of the attack, not with the user's.
+    verdicts.folder = lambda: folder / "out" / "checked"
 
     here = Path(__file__).parents[2]
     readable = [here, folder / "model.keras", folder / "export", folder / "data"]
     readable += [folder / "case", folder / "sound.png", folder / "label.png"]
+    # Beside a model, `evaluate` looks for what it was trained on.
+    readable += [folder / "run.json"]
     guard = Guard(readable, [folder / "out"])
     doors = _Doors(folder)
     size = 1024 * int(

@@ -8,7 +8,7 @@ from tests.hostile.attack import run
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "every", "at_least"),
-    [("models", 24, 20), ("pictures", 20, 50), ("requests", 4, 60)],
+    [("models", 48, 10), ("pictures", 40, 25), ("requests", 8, 30)],
 )
 def test_what_is_hostile_does_no_harm_in_a_process_with_limits(kind, every, at_least):
     attack = run((kind,), every=every)
