@@ -64,9 +64,11 @@ test: .venv/test
 test-slow: .venv/test
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 
-# Every published architecture in every export format; some are in `make test-slow`.
+# Every published architecture in every export format, some of which are in `make
+# test-slow`, and what is like another that is there.
 test-grid: .venv/test
 	$(BIN)/python -m pytest -n 0 -m "grid or slow" tests/export/test_presets.py
+	$(BIN)/python -m pytest -n $(WORKERS) -m grid --deselect tests/export/test_presets.py
 
 # What needs both environments: outputs under TensorFlow 2.17 equal those of 2.21, and the
 # TF-TRT export there goes as far as NVIDIA's libraries let it.

@@ -12,8 +12,21 @@ from tests.golden import arrays, state_dict
 from tests.layouts import nhwc
 from tests.network.test_model import MODELS
 
+# Sizes and numbers of groups, patches and layers of what the others have, too.
+_ALIKE = (
+    *(f"hyperseg_m_cityscapes_groups_{groups}" for groups in (2, 4, 8)),
+    *(f"hyperseg_l_voc_{n}x{n}_without_positions" for n in (4, 8, 16)),
+    "hyperseg_l_voc_1x1",
+    "hyperseg_l_voc_8x8",
+    "hyperseg_l_camvid",
+    "hyperseg_l_camvid_pspnet50",
+    "hyperseg_l_camvid_without_dpwconv",
+    "hyperseg_s_camvid_pspnet50",
+    "hyperseg_s_lite1",
+    "hyperseg_m_lite2",
+)
 REST = [
-    pytest.param(name, marks=pytest.mark.slow)
+    pytest.param(name, marks=pytest.mark.grid if name in _ALIKE else pytest.mark.slow)
     for name in presets.PRESETS
     if name != "hyperseg_tiny"
 ]
