@@ -109,15 +109,15 @@ def test_no_engine_appears_that_does_not_run(builder, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow  # tf2onnx takes its time for a whole network.
+# tf2onnx takes its time for a whole network, and up to 14 GB.
 @pytest.mark.parametrize(
     "preset, precision, batch",
     [
-        ("hyperseg_tiny", "float32", "free"),
-        ("hyperseg_tiny", "int8", 1),
-        ("hyperseg_s_camvid", "float16", 1),
-        ("hyperseg_m_cityscapes", "float32", 1),
-        ("hyperseg_l_voc", "float32", 1),
+        pytest.param("hyperseg_tiny", "float32", "free", marks=pytest.mark.slow),
+        pytest.param("hyperseg_tiny", "int8", 1, marks=pytest.mark.slow),
+        pytest.param("hyperseg_s_camvid", "float16", 1, marks=pytest.mark.slow),
+        pytest.param("hyperseg_m_cityscapes", "float32", 1, marks=pytest.mark.grid),
+        pytest.param("hyperseg_l_voc", "float32", 1, marks=pytest.mark.grid),
     ],
 )
 def test_tensorrt_takes_the_whole_network(builder, tmp_path, preset, precision, batch):
