@@ -62,6 +62,26 @@ def add(commands) -> None:
         metavar="MINUTES",
         help="between two saved states within an epoch; default: 10",
     )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument(
+        "--anneal",
+        type=int,
+        metavar="STEPS",
+        help="end the run so many steps from where it is, its learning rate falling to "
+        "zero",
+    )
+    length.add_argument(
+        "--extend",
+        type=int,
+        metavar="EPOCHS",
+        help="make the run so many epochs long, from where it is",
+    )
+    parser.add_argument(
+        "--finish-by",
+        metavar="TIME",
+        help="18:30, 2030-12-24T18:30, or 45m or 1h30m from now: shorten the run, its "
+        "learning rate falling to zero, if it would take longer",
+    )
     parser.add_argument(
         "--fresh", action="store_true", help="discard the run that --out holds"
     )
@@ -78,9 +98,14 @@ def run(args: argparse.Namespace) -> int:
     read = [] if args.read_labels is None else [f"read_labels={args.read_labels}"]
     recipe = recipes.replace_from_strings(recipe, args.settings + weights + held + read)
 
+    from hyperseg_tf.training.deadline import parse_time
     from hyperseg_tf.training.train import train
 
     options = {} if args.save_every is None else {"save_every": args.save_every}
+    if args.finish_by is not None:
+        # Once, so that the command to resume with means the same time.
+        options["finish_by"] = parse_time(args.finish_by)
+        args.finish_by = f"{options['finish_by']:%Y-%m-%dT%H:%M:%S}"
     try:
         result = train(
             recipe,
@@ -88,6 +113,8 @@ def run(args: argparse.Namespace) -> int:
             args.out,
             resume=not args.fresh,
             devices=args.devices,
+            anneal=args.anneal,
+            extend=args.extend,
             **options,
         )
     except KeyboardInterrupt as error:
@@ -140,6 +167,11 @@ def _command(args: argparse.Namespace) -> str:
         words += ["--read-labels", args.read_labels]
     if args.devices is not None:
         words += ["--devices", str(args.devices)]
+    for option in ("anneal", "extend"):
+        if getattr(args, option) is not None:
+            words += [f"--{option}", str(getattr(args, option))]
+    if args.finish_by is not None:
+        words += ["--finish-by", args.finish_by]
     if args.save_every is not None:
         words += ["--save-every", f"{args.save_every:g}"]
     return shlex.join(words)

@@ -5,12 +5,14 @@ Order matters: `Validation` and `Measure` complete the logs that the others read
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import keras
 
 from hyperseg_tf.training import logs, scores, state
-from hyperseg_tf.training.model import schedule, twin_of
+from hyperseg_tf.training.deadline import Deadline
+from hyperseg_tf.training.model import twin_of
 from hyperseg_tf.training.pruning import Pruning, first_epoch
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.saving import SAVE_EVERY_MINUTES, SaveLatest
@@ -27,6 +29,7 @@ def callbacks(
     pruning: Pruning | None = None,
     waited: Callable[[], float] | None = None,
     save_every: float = SAVE_EVERY_MINUTES,
+    finish_by: datetime | None = None,
 ) -> list[keras.callbacks.Callback]:
     """Return all but the one that stops a run on a signal.
 
@@ -36,12 +39,15 @@ def callbacks(
         pruning: What is to happen right after each step.
         waited: Seconds waited for batches so far; None where nobody counts them.
         save_every: Minutes between two states within an epoch.
+        finish_by: When the run is to be over.
     """
     recipe = task.recipe
+    batch = recipe.batch_size
     twin = twin_of(model)
     validation = scores.Validation(
         twin, task.evaluation_batches(), model.loss, task.names
     )
+    saving = SaveLatest(folder, facts, position, save_every)
     log = logs.CsvLog(folder, position)
     samples = task.overlay_samples()
     overlays = logs.Overlays(
@@ -54,15 +60,18 @@ def callbacks(
         state.DropoutSeeds(recipe.seed, position),
         state.FiniteLoss(position, folder),
         validation,
-        logs.Measure(position, schedule(recipe), recipe.batch_size, waited),
-        logs.EpochBar(position, recipe.epochs) if bar else None,
-        logs.EpochLine(recipe.epochs),
+        logs.Measure(position, batch, waited),
+        logs.EpochBar(position) if bar else None,
+        logs.EpochLine(position),
         scores.SaveBest(folder, facts, twin, first_epoch(recipe)),
         scores.SaveSparsity(folder, facts, twin) if pruning else None,
         log,
         logs.Curve(log, folder, facts),
         overlays if samples else None,
         logs.TensorBoardLog(folder, overlays if samples else None),
-        SaveLatest(folder, facts, position, save_every),
+        Deadline(finish_by, position, saving, facts, len(task.evaluate_set) / batch)
+        if finish_by
+        else None,
+        saving,
     ]
     return [callback for callback in listed if callback is not None]

@@ -53,18 +53,19 @@ class Measure(keras.callbacks.Callback):
     def __init__(
         self,
         position: Position,
-        schedule: Callable[[int], Any],
         batch_size: int,
         waited: Callable[[], float] | None = None,
     ):
         super().__init__()
         self.waited = waited
         self.position = position
-        self.schedule = schedule
         self.batch_size = batch_size
-        self.traced = False
+        self.plan = None
 
     def on_epoch_begin(self, epoch, logs=None):
+        # With another plan the step is traced again.
+        self.traced = self.plan is self.position.plan
+        self.plan = self.position.plan
         self.epoch_start = self.train_start = self.train_end = time.perf_counter()
         self.num_steps = 0
         self.waited_before = self._waited()
@@ -81,7 +82,8 @@ class Measure(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = self.train_end - self.train_start
         images = self.num_steps * self.batch_size
-        logs["lr"] = float(ops.convert_to_numpy(self.schedule(self.position.step - 1)))
+        rate = self.position.plan.schedule()(self.position.step - 1)
+        logs["lr"] = float(ops.convert_to_numpy(rate))
         logs["images_per_s"] = images / seconds if seconds > 0 else math.nan
         if self.waited:
             waited = self._waited() - self.waited_before
@@ -98,22 +100,24 @@ class EpochBar(keras.callbacks.Callback):
     It starts with the first step done, so that tracing does not count in its rate.
     """
 
-    def __init__(self, position: Position, num_epochs: int):
+    def __init__(self, position: Position):
         super().__init__()
         self.position = position
-        self.num_epochs = num_epochs
+        self.bar = None
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.title = f"epoch {epoch + 1}/{self.num_epochs}"
+        if self.bar is not None:  # of an epoch that was planned anew in its middle
+            self.bar.close()
+        self.title = f"epoch {epoch + 1}/{self.position.plan.epochs}"
         self.bar = None
 
     def on_train_batch_end(self, batch, logs=None):
         ended = not self.position.mid_epoch
         state = "validating" if ended else f"loss {logs['loss']:.4f}"
         if self.bar is None:
-            total = self.position.steps_per_epoch
             # A resumed epoch begins in its middle.
-            done = (self.position.step - 1) % total + 1
+            first, end = self.position.plan.epoch(self.position.step - 1)
+            total, done = end - first, self.position.step - first
             options = {"leave": False, "unit": "step", "postfix": state}
             self.bar = draw(self.title, total, done, disable=False, **options)
         else:
@@ -129,16 +133,16 @@ class EpochBar(keras.callbacks.Callback):
 class EpochLine(keras.callbacks.Callback):
     """One line per epoch on stderr; beside a bar it tells the validation's scores."""
 
-    def __init__(self, num_epochs: int):
+    def __init__(self, position: Position):
         super().__init__()
-        self.num_epochs = num_epochs
+        self.position = position
 
     def on_epoch_end(self, epoch, logs=None):
         sparsity = f"sparsity {logs['sparsity']:.3f}  " if "sparsity" in logs else ""
         waited = logs.get("waited", math.nan)
         waited = "" if math.isnan(waited) else f"{waited:.0%} waiting for data  "
         say(
-            f"epoch {epoch + 1}/{self.num_epochs}  loss {logs['loss']:.4f}  "
+            f"epoch {epoch + 1}/{self.position.plan.epochs}  loss {logs['loss']:.4f}  "
             f"val_loss {logs['val_loss']:.4f}  val_miou {logs['val_miou']:.4f}  "
             f"{sparsity}"
             f"lr {logs['lr']:.2e}  {logs['images_per_s']:.1f} images/s  "

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 from keras import ops
+from keras.optimizers.schedules import LearningRateSchedule
 
 from hyperseg_tf import presets
 from hyperseg_tf.base.errors import UserError
@@ -18,7 +19,7 @@ from hyperseg_tf.network.model import HyperSeg
 from hyperseg_tf.network.model_file import read_preset
 from hyperseg_tf.training.losses.of_recipe import loss
 from hyperseg_tf.training.optimizer import PartedAdam, backbone_places
-from hyperseg_tf.training.schedules import PolyDecay
+from hyperseg_tf.training.plan import Plan
 from hyperseg_tf.training.task import Task
 from recipes import Recipe
 
@@ -80,17 +81,21 @@ def build_model(
 
 
 def compile_model(
-    model: keras.Model, recipe: Recipe, class_weights: Sequence[float] | None = None
+    model: keras.Model,
+    recipe: Recipe,
+    class_weights: Sequence[float] | None = None,
+    rate: LearningRateSchedule | None = None,
 ) -> None:
     """Give the network its loss and its optimizer, which has its variables then.
 
     Args:
         class_weights: Of `class_weights.of_run`.
+        rate: Of each step; None for the recipe's own.
     """
     beta_1, beta_2 = recipe.betas
     average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
     optimizer = PartedAdam(
-        schedule(recipe),
+        rate or Plan(recipe).schedule(),
         beta_1=beta_1,
         beta_2=beta_2,
         epsilon=recipe.epsilon,
@@ -120,15 +125,10 @@ def take_bytes(model: keras.Model) -> None:
     model.train_step = train_step
 
 
-def schedule(recipe: Recipe) -> PolyDecay:
-    """Return the learning rate as a function of the step."""
-    return PolyDecay(
-        recipe.learning_rate,
-        recipe.power,
-        recipe.epochs * recipe.steps_per_epoch,
-        every=recipe.steps_per_epoch if recipe.decay == "epoch" else 1,
-        warmup=recipe.warmup_steps,
-    )
+def change_rate(model: keras.Model, rate: LearningRateSchedule) -> None:
+    """Let the next `fit` take its steps at another rate; it is traced again."""
+    model.optimizer.learning_rate = rate
+    model.train_function = None
 
 
 def label_model(model: keras.Model, task: Task, facts: dict[str, Any]) -> None:

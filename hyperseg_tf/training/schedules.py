@@ -54,10 +54,7 @@ class PolyDecay(keras.optimizers.schedules.LearningRateSchedule):
         step = taken // self.every * self.every
         left = ops.cast(ops.maximum(self.steps - step, 0), "float32") / self.steps
         rate = self.initial * ops.power(left, self.power)
-        if not self.warmup:
-            return rate
-        share = ops.cast(ops.minimum(taken + 1, self.warmup), "float32") / self.warmup
-        return rate * share
+        return rate * _share(taken, self.warmup) if self.warmup else rate
 
     def get_config(self):
         return {
@@ -67,3 +64,51 @@ class PolyDecay(keras.optimizers.schedules.LearningRateSchedule):
             "every": self.every,
             "warmup": self.warmup,
         }
+
+
+@keras.saving.register_keras_serializable("hyperseg_tf")
+class Staged(keras.optimizers.schedules.LearningRateSchedule):
+    """One decay after the other, each from a step on.
+
+    Args:
+        parts: (start, origin, decay) each, in order of the starts, the first 0: from
+            `start` on the rate is that of `decay` at the step minus `origin`.
+        warmup: As in `PolyDecay`, over all of them.
+
+    Raises:
+        ValueError: There is no part, or they are not in order.
+    """
+
+    def __init__(self, parts, warmup=0):
+        starts = [start for start, _, _ in parts]
+        if not starts or starts[0] != 0 or starts != sorted(starts):
+            raise ValueError(
+                f"parts must be in order of their starts, the first 0: got {starts}."
+            )
+        super().__init__()
+        self.parts = [
+            (start, origin, keras.saving.deserialize_keras_object(decay))
+            if isinstance(decay, dict)
+            else (start, origin, decay)
+            for start, origin, decay in parts
+        ]
+        self.warmup = warmup
+
+    def __call__(self, step):
+        taken = ops.cast(step, "int32")
+        rate = None
+        for start, origin, decay in self.parts:
+            # Before its start a part may lie before its origin, where it has no rate.
+            now = decay(ops.maximum(taken - origin, 0))
+            rate = now if rate is None else ops.where(taken >= start, now, rate)
+        return rate * _share(taken, self.warmup) if self.warmup else rate
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        parts = [(*steps, serialize(decay)) for *steps, decay in self.parts]
+        return {"parts": parts, "warmup": self.warmup}
+
+
+def _share(taken, warmup):
+    """Of the rate in the step after `taken` (int32), where it grows over `warmup`."""
+    return ops.cast(ops.minimum(taken + 1, warmup), "float32") / warmup

@@ -10,20 +10,23 @@ import numpy as np
 from hyperseg_tf.base import stopping
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import say
+from hyperseg_tf.training.plan import Plan
 from hyperseg_tf.training.run_folder import RunFolder
 
 
 class Position(keras.callbacks.Callback):
     """Count optimizer steps from `step`; the other callbacks ask this one.
 
+    `plan` says where epochs end, and may be replaced while a run goes on.
+
     The optimizer's own counter is not read while training: under a distribution
     strategy that costs a transfer per step.
     """
 
-    def __init__(self, step: int, steps_per_epoch: int):
+    def __init__(self, step: int, plan: Plan):
         super().__init__()
         self.step = step
-        self.steps_per_epoch = steps_per_epoch
+        self.plan = plan
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
@@ -31,7 +34,7 @@ class Position(keras.callbacks.Callback):
     @property
     def mid_epoch(self) -> bool:
         """Whether some but not all steps of an epoch are done."""
-        return self.step % self.steps_per_epoch != 0
+        return self.plan.mid_epoch(self.step)
 
 
 class DropoutSeeds(keras.callbacks.Callback):

@@ -7,9 +7,10 @@ saved, or can be forgotten.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Sequence
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,19 @@ from hyperseg_tf.base.versions import versions
 from hyperseg_tf.network.model_file import restore
 from hyperseg_tf.training import class_weights
 from hyperseg_tf.training.callbacks import callbacks
+from hyperseg_tf.training.deadline import Replanned
 from hyperseg_tf.training.devices import on_gpu, scope, several
 from hyperseg_tf.training.environment import environment
 from hyperseg_tf.training.failures import memory_in_words
 from hyperseg_tf.training.model import (
     Build,
     build_model,
+    change_rate,
     compile_model,
     label_model,
     take_bytes,
 )
+from hyperseg_tf.training.plan import PLAN, Plan, changed
 from hyperseg_tf.training.pruning import pruning_of
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.saving import PARTIAL, SAVE_EVERY_MINUTES
@@ -82,6 +86,9 @@ def train(
     progress: bool | None = None,
     feed_bytes: bool | None = None,
     save_every: float = SAVE_EVERY_MINUTES,
+    anneal: int | None = None,
+    extend: int | None = None,
+    finish_by: datetime | None = None,
     _build_model: Build | None = None,
 ) -> TrainResult:
     """Train, validate after each epoch and keep the best model.
@@ -104,9 +111,14 @@ def train(
         progress: Show a bar over the steps of an epoch; None asks the terminal.
         feed_bytes: Training images go to the device as bytes and are normalised
             there; None does so on a GPU, unless a transform follows `Normalise`.
-
         save_every: Minutes between two saved states within an epoch, at least 0; there
             is one after each epoch in any case.
+        anneal: End the run so many steps from where it is, the learning rate falling
+            to zero from what it is there.
+        extend: Epochs of the whole run, more than it has: its rate is that of a run
+            which was this long from the beginning, from here on.
+        finish_by: Shorten the run, as `anneal` does, where it would not be ready by
+            then; local time.
 
     Raises:
         UserError: Unsound data, at the start or later, an `out` that holds another
@@ -120,6 +132,8 @@ def train(
     if not save_every >= 0:
         raise UserError(f"save_every must be at least 0 minutes: got {save_every}.")
     recipe = _resolve(recipe, weights, epochs)
+    if finish_by is not None and finish_by <= datetime.now():
+        raise UserError(f"a time to finish by lies ahead: {finish_by:%F %T} is over.")
     pruning_of(recipe)  # says what is missing before the data are read
     task = Task.open(recipe, Path(data))
     folder = RunFolder(Path(out))
@@ -136,20 +150,24 @@ def train(
             folder.discard_leftovers()
         else:
             folder.discard()
+        plan = Plan.of(recipe, old)
         keras.utils.set_random_seed(recipe.seed)
         with scope(devices):
             start = recipe if old is None else replace(recipe, weights=None)
             model, facts["weights"] = build_model(start, len(task.names), _build_model)
-            compile_model(model, recipe, weights_of_classes)
+            compile_model(model, recipe, weights_of_classes, plan.schedule())
         if old is not None:
             restore(model, folder.latest)
             facts |= {name: old[name] for name in _KEPT if name in old}
         label_model(model, task, facts)
         step = int(ops.convert_to_numpy(model.optimizer.iterations))
-        position = Position(step, recipe.steps_per_epoch)
+        plan = changed(plan, step, anneal, extend)
+        change_rate(model, plan.schedule())
+        facts[PLAN] = plan.as_data()
+        position = Position(step, plan)
         say(_opening(recipe, facts, position))
         folder.write_facts(facts)
-        if position.step < recipe.epochs * recipe.steps_per_epoch:
+        if position.step < plan.until:
             bar = sys.stderr.isatty() if progress is None else progress
             pruning = pruning_of(recipe, step)
             if feed_bytes is None:
@@ -160,18 +178,21 @@ def train(
                 # Several devices have their batches fetched for them, ahead of it.
                 waiting = None if several(model) else Waiting()
                 waited = waiting and (lambda: waiting.seconds)
-                options = (bar, pruning, waited, save_every)
+                options = (bar, pruning, waited, save_every, finish_by)
                 around = callbacks(model, task, folder, facts, position, *options)
                 _fit(model, task, position, around, waiting, feed_bytes)
         else:
-            say(f"all {recipe.epochs} epochs are done; --fresh starts again")
+            say(
+                f"all {plan.epochs} epochs are done; --extend makes the run longer, "
+                "--fresh starts again"
+            )
         rows = folder.read_log()
     best = facts["best"]
     return TrainResult(
         model=folder.best,
         best_epoch=best["epoch"],
         best_miou=best["val_miou"],
-        epochs=position.step // recipe.steps_per_epoch,
+        epochs=position.plan.done(position.step),
         weights=facts["weights"],
         log=tuple(rows),
         sparsity=rows[-1].get("sparsity") if recipe.prune.sparsity else None,
@@ -190,10 +211,14 @@ def _fit(
     *_, saving = around
     # Keras prints to stdout, which is for results.
     with Interruption(position, saving.save) as last, redirect_stdout(sys.stderr):
-        for first, end, steps in _spans(position, task.recipe):
+        while position.step < position.plan.until:
+            first, end, steps = next(position.plan.spans(position.step))
             start = position.step
             stream = task.train_batches(start, feed_bytes)
-            with stream.naming(lambda start=start: position.step - start):
+            with (
+                stream.naming(lambda start=start: position.step - start),
+                suppress(Replanned),
+            ):
                 model.fit(
                     waiting.around(stream.batches) if waiting else stream.batches,
                     initial_epoch=first,
@@ -203,19 +228,6 @@ def _fit(
                     shuffle=False,  # the stream is already; True would warn
                     verbose=0,
                 )
-
-
-def _spans(position: Position, recipe: Recipe) -> Iterator[tuple[int, int, int]]:
-    """First epoch, the one after the last, and steps per epoch of each `fit`.
-
-    The rest of an epoch is a `fit` of its own: Keras knows one length of epochs.
-    """
-    epoch, done = divmod(position.step, recipe.steps_per_epoch)
-    if done:
-        yield epoch, epoch + 1, recipe.steps_per_epoch - done
-        epoch += 1
-    if epoch < recipe.epochs:
-        yield epoch, recipe.epochs, recipe.steps_per_epoch
 
 
 def _resolve(recipe: Recipe | str, weights: str | None, epochs: int | None) -> Recipe:
@@ -229,12 +241,13 @@ def _resolve(recipe: Recipe | str, weights: str | None, epochs: int | None) -> R
 def _opening(recipe: Recipe, facts: dict[str, Any], position: Position) -> str:
     data = facts["data"]
     start = ""
-    if 0 < position.step < recipe.epochs * recipe.steps_per_epoch:
-        epoch = position.step // recipe.steps_per_epoch + 1
+    plan = position.plan
+    if 0 < position.step < plan.until:
+        epoch = plan.done(position.step) + 1
         start = f"; resuming at step {position.step} (epoch {epoch})"
     return (
         f"{recipe.preset}: {data['train_samples']} training and "
         f"{data['evaluate_samples']} validation samples, {len(data['classes'])} "
-        f"classes, {recipe.epochs} epochs of {recipe.steps_per_epoch} steps; "
+        f"classes, {plan.epochs} epochs of {recipe.steps_per_epoch} steps; "
         f"initial weights: {facts['weights']}{start}"
     )

@@ -6,16 +6,22 @@ from PIL import Image
 from hyperseg_tf.base.pixels import denormalise
 from hyperseg_tf.base.progress import ending_bars, say
 from hyperseg_tf.training.logs import CsvLog, EpochBar, EpochLine, Measure, Overlays
+from hyperseg_tf.training.plan import Plan
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.state import Position
 from tests.terminal import terminal
 from tests.training.three_channels import draw, identity
+from tests.training.tiny_run import recipe
+
+
+def _plan(steps, epochs=1, **changes):
+    return Plan(recipe(epochs=epochs, samples_per_epoch=2 * steps, **changes))
 
 
 def test_speed_leaves_the_traced_step_out(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr("hyperseg_tf.training.logs.time.perf_counter", lambda: clock[0])
-    measure = Measure(Position(3, 3), lambda step: 0.5 * step, batch_size=4)
+    measure = Measure(Position(3, _plan(4, learning_rate=4, power=1)), batch_size=4)
     measure.on_epoch_begin(0)
     for seconds in (40, 1, 3):
         clock[0] += seconds
@@ -23,13 +29,13 @@ def test_speed_leaves_the_traced_step_out(monkeypatch):
     clock[0] += 6  # validation
     logs = {}
     measure.on_epoch_end(0, logs)
-    assert logs == {"lr": 1.0, "images_per_s": 2.0, "seconds": 50.0}
+    assert logs == {"lr": 2.0, "images_per_s": 2.0, "seconds": 50.0}
 
 
 def test_waiting_is_a_share_of_the_time_without_the_traced_step(monkeypatch):
     clock, waited = [0.0], [7.0]
     monkeypatch.setattr("hyperseg_tf.training.logs.time.perf_counter", lambda: clock[0])
-    measure = Measure(Position(3, 3), lambda step: 0.0, 4, lambda: waited[0])
+    measure = Measure(Position(3, _plan(3)), 4, lambda: waited[0])
     for expected in (1 / 4, 7 / 12):
         measure.on_epoch_begin(0)
         for seconds, wait in ((8, 6), (1, 0.5), (3, 0.5)):
@@ -53,7 +59,7 @@ def test_rows_of_a_run_that_an_older_version_began_are_kept(tmp_path):
 def test_log_drops_the_rows_after_the_resumed_step(tmp_path):
     folder = RunFolder(tmp_path)
     folder.write_log([{"epoch": i, "step": 10 * i, "loss": 0.5} for i in (1, 2, 3)])
-    log = CsvLog(folder, Position(20, 10))
+    log = CsvLog(folder, Position(20, _plan(10)))
     assert [row["epoch"] for row in log.rows] == [1, 2]
 
 
@@ -95,9 +101,9 @@ def fit(shown, start, epochs=2, steps=5, stop=None):
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     x = np.ones((2 * steps, 3), "float32")
-    position = Position(start, steps)
+    position = Position(start, _plan(steps, epochs))
     watch = Watch(shown)
-    callbacks = [position, EpochBar(position, epochs), watch]
+    callbacks = [position, EpochBar(position), watch]
     first, done = divmod(start, steps)
     model.fit(
         x,
@@ -153,12 +159,14 @@ def test_bar_leaves_nothing_behind_an_interruption():
 
 def test_line_of_an_epoch_has_its_scores(capsys):
     logs = {"loss": 1.5, "val_loss": 2.25, "val_miou": 0.125, "lr": 1e-3}
-    EpochLine(7).on_epoch_end(2, logs | {"images_per_s": 3.0, "seconds": 61.4})
+    EpochLine(Position(0, _plan(3, epochs=7))).on_epoch_end(
+        2, logs | {"images_per_s": 3.0, "seconds": 61.4}
+    )
     out, err = capsys.readouterr()
     assert out == "" and err == (
         "epoch 3/7  loss 1.5000  val_loss 2.2500  val_miou 0.1250  lr 1.00e-03  "
         "3.0 images/s  61 s\n"
     )
     logs |= {"images_per_s": 3.0, "seconds": 61.4, "waited": 0.347}
-    EpochLine(7).on_epoch_end(2, logs)
+    EpochLine(Position(0, _plan(3, epochs=7))).on_epoch_end(2, logs)
     assert "3.0 images/s  35% waiting for data  61 s" in capsys.readouterr().err

@@ -9,9 +9,9 @@ from hyperseg_tf.training.model import (
     compile_model,
     label_model,
     loss,
-    schedule,
     twin_of,
 )
+from hyperseg_tf.training.plan import Plan
 from hyperseg_tf.training.task import Task
 from tests.training.tiny_run import build, recipe, write_data
 
@@ -61,7 +61,9 @@ def test_compiled_model_has_the_recipe_s_optimizer():
 
 
 def test_rate_falls_by_step_or_by_epoch():
-    by_step, by_epoch = schedule(recipe()), schedule(recipe(decay="epoch"))
+    by_step, by_epoch = (
+        Plan(recipe(decay=decay)).schedule() for decay in ("step", "epoch")
+    )
     assert float(by_step(3)) == pytest.approx(0.03 * (9 / 12) ** 0.9)
     assert float(by_epoch(3)) == pytest.approx(0.03)
     assert float(by_step(12)) == float(by_epoch(12)) == 0
