@@ -20,7 +20,7 @@ OF_PIXELS = ("bootstrapped", "cross_entropy", "ohem", "focal")
 
 _RULES = (
     (
-        "epochs batch_size evaluate_batch_size loss_k",
+        "epochs batch_size evaluate_batch_size loss_k accumulate",
         "be at least 1",
         lambda value: value >= 1,
     ),
@@ -36,7 +36,7 @@ _RULES = (
         lambda value: 0 < value < 1,
     ),
     (
-        "warmup_steps backbone_rate frozen_epochs",
+        "warmup_steps backbone_rate frozen_epochs patience",
         "be at least 0",
         lambda value: value >= 0,
     ),
@@ -111,6 +111,9 @@ class Recipe:
         frozen_epochs: First epochs in which the backbone's weights stay as they are;
             its running statistics follow the data.
         clip_norm: Gradients are scaled to this norm of all where it is larger.
+        accumulate: Steps whose gradients are averaged before the weights change, on one
+            device; steps, rates and epochs are counted as without it.
+        patience: Epochs without a better mIoU after which a run ends; 0 for none.
         ema: Share of the old value that a step keeps in a moving average of the
             weights, which is validated and kept as model.keras; 0 has none.
         loss: "bootstrapped" (cross entropy over the hard pixels of each image),
@@ -188,6 +191,8 @@ class Recipe:
     loss_class_weights: Literal["balanced"] | tuple[float, ...] | None = None
     loss_probability: float = 0.7
     loss_gamma: float = 2.0
+    accumulate: int = 1
+    patience: int = 0
 
     def __post_init__(self) -> None:
         check(self, _RULES)

@@ -83,6 +83,12 @@ def add(commands) -> None:
         "learning rate falling to zero, if it would take longer",
     )
     parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        help="two runs end with the same bits on a GPU, too, where some steps are then "
+        "slower; on a CPU they do so anyway",
+    )
+    parser.add_argument(
         "--fresh", action="store_true", help="discard the run that --out holds"
     )
     parser.set_defaults(run=run)
@@ -115,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
             devices=args.devices,
             anneal=args.anneal,
             extend=args.extend,
+            deterministic=args.deterministic,
             **options,
         )
     except KeyboardInterrupt as error:
@@ -172,6 +179,8 @@ def _command(args: argparse.Namespace) -> str:
             words += [f"--{option}", str(getattr(args, option))]
     if args.finish_by is not None:
         words += ["--finish-by", args.finish_by]
+    if args.deterministic:
+        words += ["--deterministic"]
     if args.save_every is not None:
         words += ["--save-every", f"{args.save_every:g}"]
     return shlex.join(words)

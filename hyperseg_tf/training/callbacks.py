@@ -64,6 +64,7 @@ def callbacks(
         logs.EpochBar(position) if bar else None,
         logs.EpochLine(position),
         scores.SaveBest(folder, facts, twin, first_epoch(recipe)),
+        scores.Patience(recipe, facts, position) if recipe.patience else None,
         scores.SaveSparsity(folder, facts, twin) if pruning else None,
         log,
         logs.Curve(log, folder, facts),

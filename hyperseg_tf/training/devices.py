@@ -48,6 +48,16 @@ def names() -> list[str]:
     return found
 
 
+def make_deterministic() -> None:
+    """Take operations that give the same bits in every run, from now on.
+
+    On a CPU they do so anyway, with the same number of threads. On a GPU some are
+    slower, and what has no such form raises an error where it runs. TensorFlow has no
+    way back: this is for the whole process.
+    """
+    tf.config.experimental.enable_op_determinism()
+
+
 def several(model: keras.Model) -> bool:
     """Whether the variables of a model live on more than one device."""
     return getattr(model.distribute_strategy, "num_replicas_in_sync", 1) > 1

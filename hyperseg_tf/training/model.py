@@ -17,6 +17,7 @@ from hyperseg_tf.convert.metadata import after_training
 from hyperseg_tf.convert.sources import file_of, load_fitting
 from hyperseg_tf.network.model import HyperSeg
 from hyperseg_tf.network.model_file import read_preset
+from hyperseg_tf.training.devices import several
 from hyperseg_tf.training.losses.of_recipe import loss
 from hyperseg_tf.training.optimizer import PartedAdam, backbone_places
 from hyperseg_tf.training.plan import Plan
@@ -91,7 +92,16 @@ def compile_model(
     Args:
         class_weights: Of `class_weights.of_run`.
         rate: Of each step; None for the recipe's own.
+
+    Raises:
+        UserError: Gradients are to be accumulated on several devices.
     """
+    if recipe.accumulate > 1 and several(model):
+        raise UserError(
+            "gradients are accumulated on one device: got "
+            f"accumulate={recipe.accumulate} on several; leave it out and raise "
+            "batch_size, which they share, or add --devices 1."
+        )
     beta_1, beta_2 = recipe.betas
     average = {"use_ema": True, "ema_momentum": recipe.ema} if recipe.ema else {}
     optimizer = PartedAdam(
@@ -103,6 +113,9 @@ def compile_model(
         part=backbone_places(model),
         part_rate=recipe.backbone_rate,
         frozen_steps=recipe.frozen_epochs * recipe.steps_per_epoch,
+        gradient_accumulation_steps=None
+        if recipe.accumulate == 1
+        else recipe.accumulate,
         **average,
     )
     # XLA is slow at ordinary convolutions on a CPU and fails under a strategy; the

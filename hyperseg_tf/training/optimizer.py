@@ -47,7 +47,7 @@ class PartedAdam(keras.optimizers.Adam):
     def update_step(self, gradient, variable, learning_rate):
         """Take Adam's step of one variable."""
         if self._get_variable_index(variable) in self.part:
-            free = ops.cast(self.iterations >= self.frozen_steps, learning_rate.dtype)
+            free = ops.cast(self._iterations >= self.frozen_steps, learning_rate.dtype)
             learning_rate = learning_rate * free * self.part_rate
         super().update_step(gradient, variable, learning_rate)
 
@@ -65,6 +65,11 @@ class PartedAdam(keras.optimizers.Adam):
             "part_rate": self.part_rate,
             "frozen_steps": self.frozen_steps,
         }
+
+
+def steps_of(optimizer: keras.optimizers.Optimizer) -> int:
+    """Steps that were taken, those whose gradients were only gathered included."""
+    return int(ops.convert_to_numpy(optimizer._iterations))
 
 
 def backbone_places(model: keras.Model) -> tuple[int, ...]:

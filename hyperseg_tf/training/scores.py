@@ -1,16 +1,19 @@
 """Callbacks that score the network after each epoch and keep the best one."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from hyperseg_tf.base.pixels import MIN_SIDE
+from hyperseg_tf.base.progress import say
 from hyperseg_tf.compression.sparsity import sparsity
 from hyperseg_tf.evaluation.metrics import ConfusionMatrix, iou_per_class, mean_iou
 from hyperseg_tf.training.optimizer import averaged_weights
 from hyperseg_tf.training.run_folder import RunFolder, save_model
+from hyperseg_tf.training.state import Position
+from recipes import Recipe
 
 IOU = "iou/"
 
@@ -104,6 +107,43 @@ class SaveBest(keras.callbacks.Callback):
             save_model(self.twin, self.folder.best)
             self.facts["best"] = {"epoch": epoch + 1, "val_miou": logs["val_miou"]}
             self.folder.write_facts(self.facts)
+
+
+def patience_is_over(
+    recipe: Recipe, facts: Mapping[str, Any], position: Position
+) -> bool:
+    """Whether a run has had as many epochs without a better mIoU as its recipe allows.
+
+    Args:
+        facts: Of run.json, with the best epoch.
+    """
+    if not recipe.patience or facts["best"] is None or position.mid_epoch:
+        return False
+    epochs = position.plan.done(position.step)
+    return epochs - facts["best"]["epoch"] >= recipe.patience
+
+
+class Patience(keras.callbacks.Callback):
+    """End the run where it is long enough since an epoch was better; after `SaveBest`.
+
+    Args:
+        facts: Of run.json, with the best epoch.
+    """
+
+    def __init__(self, recipe: Recipe, facts: Mapping[str, Any], position: Position):
+        super().__init__()
+        self.recipe = recipe
+        self.facts = facts
+        self.position = position
+
+    def on_epoch_end(self, epoch, logs=None):
+        if patience_is_over(self.recipe, self.facts, self.position):
+            best = self.facts["best"]
+            say(
+                f"no epoch was better than epoch {best['epoch']} (mIoU "
+                f"{best['val_miou']:.4f}) for {self.recipe.patience}: the run ends"
+            )
+            self.position.over = self.model.stop_training = True
 
 
 class SaveSparsity(keras.callbacks.Callback):

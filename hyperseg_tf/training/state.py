@@ -17,7 +17,8 @@ from hyperseg_tf.training.run_folder import RunFolder
 class Position(keras.callbacks.Callback):
     """Count optimizer steps from `step`; the other callbacks ask this one.
 
-    `plan` says where epochs end, and may be replaced while a run goes on.
+    `plan` says where epochs end, and may be replaced while a run goes on; `over` is set
+    where it ends before that.
 
     The optimizer's own counter is not read while training: under a distribution
     strategy that costs a transfer per step.
@@ -27,6 +28,7 @@ class Position(keras.callbacks.Callback):
         super().__init__()
         self.step = step
         self.plan = plan
+        self.over = False
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from keras import ops
 
 import recipes
 from hyperseg_tf.base.errors import UserError
@@ -25,7 +24,7 @@ from hyperseg_tf.network.model_file import restore
 from hyperseg_tf.training import class_weights
 from hyperseg_tf.training.callbacks import callbacks
 from hyperseg_tf.training.deadline import Replanned
-from hyperseg_tf.training.devices import on_gpu, scope, several
+from hyperseg_tf.training.devices import make_deterministic, on_gpu, scope, several
 from hyperseg_tf.training.environment import environment
 from hyperseg_tf.training.failures import memory_in_words
 from hyperseg_tf.training.model import (
@@ -36,10 +35,12 @@ from hyperseg_tf.training.model import (
     label_model,
     take_bytes,
 )
+from hyperseg_tf.training.optimizer import steps_of
 from hyperseg_tf.training.plan import PLAN, Plan, changed
 from hyperseg_tf.training.pruning import pruning_of
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.saving import PARTIAL, SAVE_EVERY_MINUTES
+from hyperseg_tf.training.scores import patience_is_over
 from hyperseg_tf.training.state import Interruption, Position
 from hyperseg_tf.training.task import Task
 from pipelines import Waiting
@@ -89,6 +90,7 @@ def train(
     anneal: int | None = None,
     extend: int | None = None,
     finish_by: datetime | None = None,
+    deterministic: bool = False,
     _build_model: Build | None = None,
 ) -> TrainResult:
     """Train, validate after each epoch and keep the best model.
@@ -119,6 +121,8 @@ def train(
             which was this long from the beginning, from here on.
         finish_by: Shorten the run, as `anneal` does, where it would not be ready by
             then; local time.
+        deterministic: Two runs on the same machine end with the same bits, on a GPU,
+            too; see `devices.make_deterministic`.
 
     Raises:
         UserError: Unsound data, at the start or later, an `out` that holds another
@@ -134,6 +138,8 @@ def train(
     recipe = _resolve(recipe, weights, epochs)
     if finish_by is not None and finish_by <= datetime.now():
         raise UserError(f"a time to finish by lies ahead: {finish_by:%F %T} is over.")
+    if deterministic:
+        make_deterministic()
     pruning_of(recipe)  # says what is missing before the data are read
     task = Task.open(recipe, Path(data))
     folder = RunFolder(Path(out))
@@ -160,14 +166,15 @@ def train(
             restore(model, folder.latest)
             facts |= {name: old[name] for name in _KEPT if name in old}
         label_model(model, task, facts)
-        step = int(ops.convert_to_numpy(model.optimizer.iterations))
+        step = steps_of(model.optimizer)
         plan = changed(plan, step, anneal, extend)
         change_rate(model, plan.schedule())
         facts[PLAN] = plan.as_data()
         position = Position(step, plan)
         say(_opening(recipe, facts, position))
         folder.write_facts(facts)
-        if position.step < plan.until:
+        position.over = patience_is_over(recipe, facts, position)
+        if position.step < plan.until and not position.over:
             bar = sys.stderr.isatty() if progress is None else progress
             pruning = pruning_of(recipe, step)
             if feed_bytes is None:
@@ -176,16 +183,15 @@ def train(
                 take_bytes(model)
             with memory_in_words(recipe, folder):
                 # Several devices have their batches fetched for them, ahead of it.
-                waiting = None if several(model) else Waiting()
+                # Clocks are not deterministic, and TensorFlow refuses them there.
+                counted = not several(model) and not deterministic
+                waiting = Waiting() if counted else None
                 waited = waiting and (lambda: waiting.seconds)
                 options = (bar, pruning, waited, save_every, finish_by)
                 around = callbacks(model, task, folder, facts, position, *options)
                 _fit(model, task, position, around, waiting, feed_bytes)
         else:
-            say(
-                f"all {plan.epochs} epochs are done; --extend makes the run longer, "
-                "--fresh starts again"
-            )
+            say(_over(recipe, position))
         rows = folder.read_log()
     best = facts["best"]
     return TrainResult(
@@ -211,7 +217,7 @@ def _fit(
     *_, saving = around
     # Keras prints to stdout, which is for results.
     with Interruption(position, saving.save) as last, redirect_stdout(sys.stderr):
-        while position.step < position.plan.until:
+        while position.step < position.plan.until and not position.over:
             first, end, steps = next(position.plan.spans(position.step))
             start = position.step
             stream = task.train_batches(start, feed_bytes)
@@ -228,6 +234,18 @@ def _fit(
                     shuffle=False,  # the stream is already; True would warn
                     verbose=0,
                 )
+
+
+def _over(recipe: Recipe, position: Position) -> str:
+    if position.over:
+        return (
+            f"{recipe.patience} epochs were no better, and the run is over; --fresh "
+            "starts again"
+        )
+    return (
+        f"all {position.plan.epochs} epochs are done; --extend makes the run longer, "
+        "--fresh starts again"
+    )
 
 
 def _resolve(recipe: Recipe | str, weights: str | None, epochs: int | None) -> Recipe:

@@ -11,7 +11,7 @@ from hyperseg_tf.cli import train
 EVERY_OPTION = (
     "--data d --out o --set epochs=3 --set batch_size=2 --weights none "
     "--split-val 0.1 --read-labels first=1 --devices 2 --save-every 5 "
-    "--anneal 7 --finish-by 2030-05-06T12:30:00"
+    "--deterministic --anneal 7 --finish-by 2030-05-06T12:30:00"
 )
 
 

@@ -7,6 +7,7 @@ from hyperseg_tf.training.optimizer import (
     PartedAdam,
     averaged_weights,
     backbone_places,
+    steps_of,
 )
 from tests.training.test_train import Stop
 from tests.training.tiny_run import assert_same_state, build, recipe
@@ -37,6 +38,23 @@ def test_a_frozen_part_starts_when_it_is_freed():
     # Its moments are those of all steps.
     step = plain[2, 0] - plain[1, 0]
     assert frozen[2, 1] - 1 == pytest.approx(step, rel=1e-5)
+
+
+def test_gradients_are_averaged_over_steps_that_are_counted_one_by_one():
+    optimizer = PartedAdam(
+        0.1, part=(1,), frozen_steps=3, gradient_accumulation_steps=2
+    )
+    seen = apply(optimizer, steps=6)
+    # Of gradients -0.5, 0.5, ...: their means are 0, 2 and 4.
+    assert list(seen[[0, 2, 4], 0]) == [1.0, seen[1, 0], seen[3, 0]]
+    plain, means = keras.optimizers.Adam(0.1), []
+    variable = keras.Variable(np.ones(2, "float32"))
+    for mean in (0, 2, 4):
+        plain.apply([np.full(2, mean, "float32")], [variable])
+        means.append(float(variable[0]))
+    np.testing.assert_allclose(seen[[1, 3, 5], 0], means, rtol=1e-6)
+    assert seen[1, 1] == 1.0 > seen[3, 1]
+    assert steps_of(optimizer) == 6 and int(optimizer.iterations) == 3
 
 
 @pytest.mark.parametrize("bad", [{"part_rate": -1}, {"frozen_steps": -1}])

@@ -10,7 +10,7 @@ from hyperseg_tf.training import deadline
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.train import train
 from tests.training.test_train import Stop
-from tests.training.tiny_run import assert_same_run, build, recipe
+from tests.training.tiny_run import assert_same_run, build, on_two_devices, recipe
 
 
 def _go(data, out, **options):
@@ -72,3 +72,58 @@ def test_a_time_that_is_over_is_refused(data, tmp_path):
     with pytest.raises(UserError, match="a time to finish by lies ahead"):
         _go(data, tmp_path / "run", finish_by=datetime(2020, 1, 1))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_between_two_steps_whose_gradients_are_averaged(
+    data, tmp_path, monkeypatch
+):
+    options = recipe(accumulate=3)
+    for name, stops in (("whole", ()), ("parts", (2, 7))):
+        for step in stops:
+            with monkeypatch.context() as patch:
+                Stop(patch, step)
+                with pytest.raises(KeyboardInterrupt):
+                    train(options, data, tmp_path / name, _build_model=build)
+        result = train(options, data, tmp_path / name, _build_model=build)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    plain = train(recipe(), data, tmp_path / "plain", _build_model=build)
+    assert [row["lr"] for row in plain.log] == [row["lr"] for row in result.log]
+    assert plain.log[0]["loss"] != result.log[0]["loss"]
+
+
+@pytest.mark.slow
+def test_accumulating_on_several_devices_is_refused(data, tmp_path):
+    done = on_two_devices(
+        f"""
+from hyperseg_tf.base.errors import UserError
+try:
+    train(recipe(accumulate=2), {str(data)!r}, {str(tmp_path / "run")!r},
+          devices=devices, _build_model=build)
+except UserError as error:
+    print(error)
+"""
+    )
+    assert "gradients are accumulated on one device: got accumulate=2" in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_a_run_ends_when_its_patience_does(data, tmp_path, capsys):
+    # A rate that changes nothing: the first epoch stays the best.
+    options = recipe(patience=2, epochs=9, learning_rate=1e-9, norm_momentum=0.999)
+    out = tmp_path / "run"
+    result = train(options, data, out, _build_model=build)
+    last = result.best_epoch + 2
+    assert result.epochs == last < 9 and result.log[-1]["epoch"] == last
+    assert "for 2: the run ends" in capsys.readouterr().err
+    again = train(options, data, out, _build_model=build)
+    assert again.epochs == last and "2 epochs were no better" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_deterministic_runs_end_with_the_same_bits(data, tmp_path):
+    code = "train(recipe(epochs=1), {!r}, {!r}, deterministic=True, _build_model=build)"
+    for name in "ab":
+        on_two_devices(code.format(str(data), str(tmp_path / name)))
+    assert_same_run(tmp_path / "a", tmp_path / "b")
