@@ -13,6 +13,7 @@ from recipes.prune import Prune
 from recipes.rules import check, one_of
 
 Decay = Literal["step", "epoch"]
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 Loss = Literal["bootstrapped", "cross_entropy", "ohem", "focal", "dice", "lovasz"]
 
 # Losses that average pixels, which classes can be given weights in.
@@ -54,6 +55,7 @@ _RULES = (
     ),
     ("split_val", "be in 0..1, without 1", lambda share: 0 <= share < 1),
     one_of("decay", get_args(Decay)),
+    one_of("precision", get_args(Precision)),
     (
         "loss",
         f"be one or several of {', '.join(get_args(Loss))}",
@@ -111,6 +113,10 @@ class Recipe:
         frozen_epochs: First epochs in which the backbone's weights stay as they are;
             its running statistics follow the data.
         clip_norm: Gradients are scaled to this norm of all where it is larger.
+        precision: Of the network's maps while it trains; "mixed_bfloat16" and
+            "mixed_float16" halve their memory and are quicker on GPUs. Weights, losses,
+            validation and model.keras are float32; the loss of float16 is scaled, and
+            steps whose gradients overflow are left out.
         accumulate: Steps whose gradients are averaged before the weights change, on one
             device; steps, rates and epochs are counted as without it.
         patience: Epochs without a better mIoU after which a run ends; 0 for none.
@@ -191,6 +197,7 @@ class Recipe:
     loss_class_weights: Literal["balanced"] | tuple[float, ...] | None = None
     loss_probability: float = 0.7
     loss_gamma: float = 2.0
+    precision: Precision = "float32"
     accumulate: int = 1
     patience: int = 0
 

@@ -55,7 +55,10 @@ def level_path(name: str, training: bool = False, dtype: str = "float32") -> Pat
     if not training:
         # As one function; training picks the best kernel for each step.
         return Path(**compiled, whole=True)
-    staged = chosen == "fused" and dtype == "float32" and not no_stages()
+    staged = chosen == "fused" and not no_stages()
+    if staged and dtype != "float32":
+        _warn(f"the fused stages of training are for float32, and this is {dtype}.")
+        staged = False
     stage = _ops().stage if staged else None
     return Path(**compiled, training=True, steps=xla, stage=stage)
 

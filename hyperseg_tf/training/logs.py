@@ -15,6 +15,7 @@ from hyperseg_tf.base.atomic import atomic_file
 from hyperseg_tf.base.pixels import denormalise
 from hyperseg_tf.base.progress import draw, say
 from hyperseg_tf.training.curve import draw_curve
+from hyperseg_tf.training.optimizer import ScaledLoss
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.state import Position
 from hyperseg_tf.visualise import overlay, with_legend
@@ -40,6 +41,8 @@ class Announce(keras.callbacks.Callback):
 
 class Measure(keras.callbacks.Callback):
     """Add rate and speed to an epoch's logs.
+
+    With a scaled loss also `skipped`, the steps so far whose gradients overflowed.
 
     Adds `lr` (of the last step), `images_per_s` (training alone, without the first
     step, which traces), `waited` (share of that time in which the next batch was not
@@ -88,6 +91,9 @@ class Measure(keras.callbacks.Callback):
         if self.waited:
             waited = self._waited() - self.waited_before
             logs["waited"] = waited / seconds if seconds > 0 else math.nan
+        optimizer = getattr(self.model, "optimizer", None)
+        if isinstance(optimizer, ScaledLoss):
+            logs["skipped"] = optimizer.skipped
         logs["seconds"] = time.perf_counter() - self.epoch_start
 
     def _waited(self) -> float:
@@ -139,12 +145,13 @@ class EpochLine(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         sparsity = f"sparsity {logs['sparsity']:.3f}  " if "sparsity" in logs else ""
+        skipped = f"{logs['skipped']} steps skipped  " if "skipped" in logs else ""
         waited = logs.get("waited", math.nan)
         waited = "" if math.isnan(waited) else f"{waited:.0%} waiting for data  "
         say(
             f"epoch {epoch + 1}/{self.position.plan.epochs}  loss {logs['loss']:.4f}  "
             f"val_loss {logs['val_loss']:.4f}  val_miou {logs['val_miou']:.4f}  "
-            f"{sparsity}"
+            f"{sparsity}{skipped}"
             f"lr {logs['lr']:.2e}  {logs['images_per_s']:.1f} images/s  "
             f"{waited}"
             f"{logs['seconds']:.0f} s"

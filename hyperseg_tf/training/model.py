@@ -19,7 +19,7 @@ from hyperseg_tf.network.model import HyperSeg
 from hyperseg_tf.network.model_file import read_preset
 from hyperseg_tf.training.devices import several
 from hyperseg_tf.training.losses.of_recipe import loss
-from hyperseg_tf.training.optimizer import PartedAdam, backbone_places
+from hyperseg_tf.training.optimizer import PartedAdam, ScaledLoss, backbone_places
 from hyperseg_tf.training.plan import Plan
 from hyperseg_tf.training.task import Task
 from recipes import Recipe
@@ -63,7 +63,7 @@ def build_model(
     Raises:
         UserError: The weights cannot be had, and the recipe names no others.
     """
-    build = build or build_hyperseg
+    build = _with_precision(build or build_hyperseg, recipe.precision)
     if recipe.weights != "imagenet-or-random":
         model = build(recipe.preset, num_classes, recipe.weights)
         source = recipe.weights or "random"
@@ -118,9 +118,12 @@ def compile_model(
         else recipe.accumulate,
         **average,
     )
+    if recipe.precision == "mixed_float16":
+        optimizer = ScaledLoss(optimizer)
     # XLA is slow at ordinary convolutions on a CPU and fails under a strategy; the
     # layers that gain from it compile themselves.
-    model.compile(optimizer, loss(recipe, class_weights), jit_compile=False)
+    options = {"jit_compile": False, "auto_scale_loss": False}
+    model.compile(optimizer, loss(recipe, class_weights), **options)
     optimizer.build(model.trainable_variables)
 
 
@@ -159,6 +162,20 @@ def label_model(model: keras.Model, task: Task, facts: dict[str, Any]) -> None:
             "weights": facts["weights"],
         }
     )
+
+
+def _with_precision(build: Build, precision: str) -> Build:
+    """Let what is built compute in a precision; its weights are float32."""
+
+    def built(*args):
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(precision)
+        try:
+            return build(*args)
+        finally:
+            keras.config.set_dtype_policy(before)
+
+    return built
 
 
 def twin_of(model: keras.Model) -> keras.Model:

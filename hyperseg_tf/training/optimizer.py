@@ -67,8 +67,42 @@ class PartedAdam(keras.optimizers.Adam):
         }
 
 
+@keras.saving.register_keras_serializable("hyperseg_tf")
+class ScaledLoss(keras.optimizers.LossScaleOptimizer):
+    """An optimizer for float16: small gradients do not vanish, large ones are left out.
+
+    The scale is halved in a step whose gradients are not finite, which changes no
+    weight; it is doubled after many that are. Such steps are counted here, and not in
+    the inner optimizer's `iterations`, which its learning rate follows.
+
+    Args:
+        inner_optimizer: What takes the steps.
+        **kwargs: Of `keras.optimizers.LossScaleOptimizer`.
+    """
+
+    def apply(self, grads, trainable_variables=None):
+        """Take a step, or leave it out."""
+        super().apply(grads, trainable_variables)
+        self._iterations.assign_add(1)
+
+    def stateless_apply(self, optimizer_variables, grads, trainable_variables):
+        """As `apply`, of JAX."""
+        trained, own = super().stateless_apply(
+            optimizer_variables, grads, trainable_variables
+        )
+        place = next(i for i, v in enumerate(self.variables) if v is self._iterations)
+        return trained, [v + 1 if i == place else v for i, v in enumerate(own)]
+
+    @property
+    def skipped(self) -> int:
+        """Steps that were left out so far."""
+        taken = [self._iterations, self.inner_optimizer._iterations]
+        every, done = (int(ops.convert_to_numpy(count)) for count in taken)
+        return every - done
+
+
 def steps_of(optimizer: keras.optimizers.Optimizer) -> int:
-    """Steps that were taken, those whose gradients were only gathered included."""
+    """Steps so far, those that gathered gradients or were left out included."""
     return int(ops.convert_to_numpy(optimizer._iterations))
 
 
@@ -97,6 +131,7 @@ def averaged_weights(model: keras.Model) -> list:
     running statistics of batch normalization, averages already, are as they are.
     """
     optimizer = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     if not getattr(optimizer, "use_ema", False):
         return model.get_weights()
     averages = {

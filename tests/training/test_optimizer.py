@@ -5,6 +5,7 @@ import pytest
 from hyperseg_tf.network.model import HyperSeg
 from hyperseg_tf.training.optimizer import (
     PartedAdam,
+    ScaledLoss,
     averaged_weights,
     backbone_places,
     steps_of,
@@ -55,6 +56,24 @@ def test_gradients_are_averaged_over_steps_that_are_counted_one_by_one():
     np.testing.assert_allclose(seen[[1, 3, 5], 0], means, rtol=1e-6)
     assert seen[1, 1] == 1.0 > seen[3, 1]
     assert steps_of(optimizer) == 6 and int(optimizer.iterations) == 3
+
+
+def test_a_step_whose_gradients_overflow_changes_nothing_and_is_counted():
+    optimizer = ScaledLoss(PartedAdam(0.1), initial_scale=8.0)
+    variable = keras.Variable(np.ones(2, "float32"))
+    plain, twin = keras.optimizers.Adam(0.1), keras.Variable(np.ones(2, "float32"))
+    optimizer.build([variable])
+    for gradient, scale in ((np.inf, 4), (1.0, 4), (np.nan, 2), (-3.0, 2)):
+        before = np.asarray(variable)
+        now = float(optimizer.dynamic_scale)
+        optimizer.apply([np.full(2, gradient * now, "float32")], [variable])
+        if np.isfinite(gradient):
+            plain.apply([np.full(2, gradient, "float32")], [twin])
+        else:
+            np.testing.assert_array_equal(variable, before)
+        np.testing.assert_allclose(variable, twin, rtol=1e-6)
+        assert float(optimizer.dynamic_scale) == scale
+    assert steps_of(optimizer) == 4 and optimizer.skipped == 2
 
 
 @pytest.mark.parametrize("bad", [{"part_rate": -1}, {"frozen_steps": -1}])
