@@ -17,6 +17,7 @@ from hyperseg_tf.training.pruning import Pruning, first_epoch
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.saving import SAVE_EVERY_MINUTES, SaveLatest
 from hyperseg_tf.training.task import Task
+from hyperseg_tf.training.tensorboard import TensorBoardLog
 
 
 def callbacks(
@@ -69,7 +70,9 @@ def callbacks(
         log,
         logs.Curve(log, folder, facts),
         overlays if samples else None,
-        logs.TensorBoardLog(folder, overlays if samples else None),
+        TensorBoardLog(
+            folder, recipe, position, (lambda: overlays.pictures) if samples else None
+        ),
         Deadline(finish_by, position, saving, facts, len(task.evaluate_set) / batch)
         if finish_by
         else None,

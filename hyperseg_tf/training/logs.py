@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 from PIL import Image
 
@@ -194,7 +193,7 @@ class Overlays(keras.callbacks.Callback):
         predict: (1, H, W, 3) float32 normalised -> logits (1, H, W, classes).
         samples: (image (H, W, 3) float32 normalised, label (H, W) uint8) each.
 
-    `picture` is the newest one, uint8 (H', W', 3).
+    `pictures` are the newest ones, uint8 (H', W', 3), one for each sample.
     """
 
     def __init__(
@@ -211,16 +210,16 @@ class Overlays(keras.callbacks.Callback):
         self.samples = samples
         self.class_names = class_names
         self.colours = colours
-        self.picture = None
+        self.pictures = []
 
     def on_epoch_end(self, epoch, logs=None):
-        rows = [self._row(image, label) for image, label in self.samples]
+        self.pictures = [self._row(image, label) for image, label in self.samples]
+        rows = self.pictures
         width = max(row.shape[1] for row in rows)
         rows = [np.pad(r, ((0, 4), (0, width - r.shape[1]), (0, 0))) for r in rows]
         picture = with_legend(np.concatenate(rows), self.class_names, self.colours)
         with atomic_file(self.folder.overlays / f"epoch_{epoch + 1:04d}.png") as path:
             Image.fromarray(picture).save(path)
-        self.picture = picture
 
     def _row(self, image, label):
         logits = ops.convert_to_numpy(self.predict(image[None]))[0]
@@ -229,33 +228,3 @@ class Overlays(keras.callbacks.Callback):
         parts = [shown]
         parts += [overlay(shown, x, self.colours) for x in (label, prediction)]
         return np.concatenate(parts, axis=1)
-
-
-class TensorBoardLog(keras.callbacks.Callback):
-    """Write the logs of each epoch, and the overlays, for TensorBoard."""
-
-    def __init__(self, folder: RunFolder, overlays: Overlays | None):
-        super().__init__()
-        self.folder = folder
-        self.overlays = overlays
-        self.writer = None
-
-    def on_epoch_end(self, epoch, logs=None):
-        try:
-            self._write(epoch, logs)
-        except tf.errors.OpError as error:
-            raise OSError(
-                None,
-                f"TensorBoard's logs: {error.message}",
-                str(self.folder.tensorboard),
-            ) from error
-
-    def _write(self, epoch, logs):
-        if self.writer is None:
-            self.writer = tf.summary.create_file_writer(str(self.folder.tensorboard))
-        with self.writer.as_default(step=epoch + 1):
-            for name, value in logs.items():
-                tf.summary.scalar(name, value)
-            if self.overlays is not None:
-                tf.summary.image("validation", self.overlays.picture[None])
-        self.writer.flush()
