@@ -9,6 +9,14 @@ from hyperseg_tf.base.progress import say
 from hyperseg_tf.cli.exit_status import interrupted
 from hyperseg_tf.cli.labels import add_labels
 
+# Fields of a recipe that most people change.
+_FIELDS = {
+    "preset": "architecture, `hyperseg-tf presets` lists them",
+    "epochs": "passes over `samples_per_epoch` samples, each with a validation",
+    "batch_size": "samples per step",
+    "learning_rate": "of the first step",
+}
+
 
 def add(commands) -> None:
     """Add the command to the parser's sub-commands."""
@@ -41,6 +49,12 @@ def add(commands) -> None:
         "train.RandomCrop.height=512, or of its pruning, prune.sparsity=0.75; may be "
         "repeated",
     )
+    for name, what in _FIELDS.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}",
+            metavar="NAME" if name == "preset" else "N",
+            help=f"{what}; short for --set {name}=",
+        )
     parser.add_argument(
         "--weights",
         metavar="FROM",
@@ -99,10 +113,10 @@ def run(args: argparse.Namespace) -> int:
     import recipes  # TensorFlow takes seconds; --help should not
 
     recipe, data = _what(args)
-    weights = [] if args.weights is None else [f"weights={args.weights}"]
-    held = [] if args.split_val is None else [f"split_val={args.split_val}"]
-    read = [] if args.read_labels is None else [f"read_labels={args.read_labels}"]
-    recipe = recipes.replace_from_strings(recipe, args.settings + weights + held + read)
+    named = (*_FIELDS, "weights", "split_val", "read_labels")
+    given = [(name, getattr(args, name)) for name in named]
+    settings = [f"{name}={value}" for name, value in given if value is not None]
+    recipe = recipes.replace_from_strings(recipe, args.settings + settings)
 
     from hyperseg_tf.training.deadline import parse_time
     from hyperseg_tf.training.train import train
@@ -166,19 +180,10 @@ def _command(args: argparse.Namespace) -> str:
     words += ["--out", str(args.out)]
     for setting in args.settings:
         words += ["--set", setting]
-    if args.weights is not None:
-        words += ["--weights", args.weights]
-    if args.split_val is not None:
-        words += ["--split-val", args.split_val]
-    if args.read_labels is not None:
-        words += ["--read-labels", args.read_labels]
-    if args.devices is not None:
-        words += ["--devices", str(args.devices)]
-    for option in ("anneal", "extend"):
+    single = (*_FIELDS, "weights", "split_val", "read_labels", "devices")
+    for option in (*single, "anneal", "extend", "finish_by"):
         if getattr(args, option) is not None:
-            words += [f"--{option}", str(getattr(args, option))]
-    if args.finish_by is not None:
-        words += ["--finish-by", args.finish_by]
+            words += [f"--{option.replace('_', '-')}", str(getattr(args, option))]
     if args.deterministic:
         words += ["--deterministic"]
     if args.save_every is not None:
