@@ -320,10 +320,15 @@ def test_a_sum_of_losses_with_balanced_classes_trains_and_goes_on(data, tmp_path
 
 
 @pytest.mark.slow
-def test_two_devices_share_the_batches_and_resume(data, tmp_path):
+@pytest.mark.parametrize(
+    "options", ["", "loss=tuple(LOSSES), loss_class_weights='balanced'"]
+)
+def test_two_devices_share_the_batches_and_resume(options, data, tmp_path):
     code = f"""
+LOSSES = ("bootstrapped", "cross_entropy", "ohem", "focal", "dice", "lovasz")
 out = {str(tmp_path / "run")!r}
-train(recipe(), {str(data)!r}, out, devices=devices, _build_model=build)
+options = recipe({options})
+train(options, {str(data)!r}, out, devices=devices, _build_model=build)
 """
     # A finished first half, then the whole, as after a kill between epochs.
     on_two_devices(code)
