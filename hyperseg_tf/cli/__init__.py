@@ -25,6 +25,7 @@ from hyperseg_tf.cli import (
     predict,
     presets,
     recipes,
+    report,
     streams,
     train,
 )
@@ -34,6 +35,7 @@ from hyperseg_tf.cli.quiet import import_tensorflow
 _COMMANDS = (
     train,
     evaluate,
+    report,
     predict,
     inspect,
     export,

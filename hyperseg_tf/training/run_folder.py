@@ -27,7 +27,7 @@ Row = dict[str, float]
 
 # Fields of a recipe that may differ between a run and its resumption: they change
 # how fast or how visibly it trains, not what comes out.
-_FREE_FIELDS = ("cache", "overlays", "evaluate_batch_size")
+FREE_FIELDS = ("cache", "overlays", "evaluate_batch_size")
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ class RunFolder:
         try:
             with self.log.open(newline="") as file:
                 return [_numbers(row) for row in csv.DictReader(file)]
-        except (ValueError, TypeError, KeyError, csv.Error) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, csv.Error) as error:
             raise UserError(
                 f"log.csv holds one row of numbers per epoch: {self.log} does not "
                 f"({error}); restore it, delete it or start again with --fresh."
@@ -263,7 +263,7 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     for part in ("recipe", "data"):
         before, now = old.get(part, {}), new[part]
         for name in now:
-            if name in _FREE_FIELDS or name == "directory" or name not in before:
+            if name in FREE_FIELDS or name == "directory" or name not in before:
                 continue
             if before[name] != now[name]:
                 found.append(f"{name}: {before[name]}, now {now[name]}")

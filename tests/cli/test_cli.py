@@ -57,7 +57,7 @@ def test_help_answers_without_tensorflow():
         "for words in [['--help'], ['train', '--help'], ['evaluate', '--help'],"
         " ['predict', '--help'], ['export', '--help'], ['benchmark', '--help'],"
         " ['data', '--help'], ['inspect', '--help'], ['convert', '--help'],"
-        " ['cluster', '--help']]:\n"
+        " ['cluster', '--help'], ['report', '--help']]:\n"
         "    try: cli.main(words)\n"
         "    except SystemExit as end: assert end.code == 0\n"
         "assert cli.main(['presets']) == 0\n"
