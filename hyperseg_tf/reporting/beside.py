@@ -16,6 +16,9 @@ from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.regular_file import read_text
 from hyperseg_tf.training.run_folder import RunFolder
 
+# Pixels, and milliseconds: no count or time comes near it.
+_MOST = 1e15
+
 _DRAWN = re.compile(r"(worst|best)_(\d+)_(.+)\.png")
 _OVERLAY = re.compile(r"epoch_(\d+)\.png")
 
@@ -37,12 +40,12 @@ class Scored:
     @property
     def miou(self) -> float | None:
         """Mean over the classes, 0..1."""
-        return number(self.data.get("miou"))
+        return _share(self.data.get("miou"))
 
     @property
     def iou(self) -> dict[str, float | None]:
         """By class."""
-        return {name: number(value) for name, value in self.data["iou"].items()}
+        return {name: _share(value) for name, value in self.data["iou"].items()}
 
     def interval(self, name: str | None = None) -> tuple[float, float] | None:
         """Of a class's IoU, or of the mean: (low, high); None where there is none."""
@@ -53,7 +56,7 @@ class Scored:
         pair = found.get("miou") if name is None else of_classes.get(name)
         if not isinstance(pair, list) or len(pair) != 2:
             return None
-        low, high = map(number, pair)
+        low, high = map(_share, pair)
         return None if low is None or high is None else (low, high)
 
     @property
@@ -149,6 +152,12 @@ def number(value: Any) -> float | None:
     return value if math.isfinite(value) else None
 
 
+def _share(value: Any) -> float | None:
+    """A number 0..1 as it is, None for anything else."""
+    value = number(value)
+    return value if value is not None and 0 <= value <= 1 else None
+
+
 def _read(path: Path) -> Any:
     try:
         return json.loads(read_text(path))
@@ -171,8 +180,7 @@ def _checked(path: Path, data: dict[str, Any]) -> dict[str, Any]:
         and isinstance(matrix, list)
         and len(matrix) == len(names)
         and all(isinstance(row, list) and len(row) == len(names) for row in matrix)
-        and all((number(value) or 0) >= 0 for row in matrix for value in row)
-        and all(number(value) is not None for row in matrix for value in row)
+        and all(0 <= _or_less(value) < _MOST for row in matrix for value in row)
     )
     if not right:
         raise UserError(
@@ -185,7 +193,7 @@ def _checked(path: Path, data: dict[str, Any]) -> dict[str, Any]:
 def _timed(path: Path, data: dict[str, Any]) -> Timed:
     median, size = number(data["median_ms"]), data.get("size")
     sides = size if isinstance(size, list) and len(size) == 2 else []
-    right = median is not None and median > 0 and len(sides) == 2
+    right = 0 < _or_less(median) < _MOST and len(sides) == 2
     if not right or not all(type(s) is int and 0 < s <= 16_384 for s in sides):
         raise UserError(
             f"a latency is a file that `benchmark --json` wrote: {path} has no median "
@@ -199,6 +207,11 @@ def _timed(path: Path, data: dict[str, Any]) -> Timed:
         batch if type(batch) is int else 1,
         str(data.get("device", "?")),
     )
+
+
+def _or_less(value: Any) -> float:
+    value = number(value)
+    return -1.0 if value is None else value
 
 
 def _older(path: Path, model: Path) -> bool:

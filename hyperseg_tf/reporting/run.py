@@ -73,7 +73,7 @@ class Run:
     @property
     def validation(self) -> dict[str, Any]:
         """What decides what `val_miou` means: runs that differ do not compare."""
-        split = self.recipe.get("evaluate_split", "val")
+        split = str(self.recipe.get("evaluate_split", "val"))
         print_ = (self.facts.get("checked") or {}).get(split)
         there = [self.data.get("directory"), self.data.get("evaluate_samples")]
         fields = ("evaluate", "void_is_class", "read_labels", "split_val")

@@ -106,6 +106,20 @@ def test_what_lies_beside_is_told_by_its_contents(tmp_path):
     assert list(found.overlays) == [2]
 
 
+@pytest.mark.parametrize("value", [1e308, -0.5, True, "0.5", None, [0.5]])
+def test_a_score_is_a_share_or_there_is_none(tmp_path, value):
+    folder = write_run(tmp_path / "a")
+    write_evaluation(folder / "e.json", miou=value, intervals={"miou": [value, 0.7]})
+    (scored,) = read_run(folder).beside.scored
+    assert scored.miou is None and scored.interval() is None
+    assert set(scored.iou.values()) == {None}
+
+
+def test_a_recipe_may_hold_anything(tmp_path):
+    recipe = {"evaluate_split": [], "preset": None, "epochs": {}, "seed": [1]}
+    assert read_run(write_run(tmp_path / "a", recipe=recipe)).validation["split"]
+
+
 def test_an_evaluation_older_than_the_model_is_marked(tmp_path):
     folder = write_run(tmp_path / "a")
     write_evaluation(folder / "evaluation.json")
