@@ -12,6 +12,7 @@ from hyperseg_tf.reporting.curves import Line, chart
 from hyperseg_tf.reporting.markup import Markup, cut, element, facts, percent, table
 from hyperseg_tf.reporting.pictures import picture
 from hyperseg_tf.reporting.run import Run
+from hyperseg_tf.training.scores import IOU, lowest_classes
 
 # Classes whose IoU over the epochs is drawn: the lowest of the best epoch.
 _WORST = 5
@@ -108,11 +109,9 @@ def _curves(run: Run) -> Markup:
     ]
     if any("lr" in row for row in run.rows):
         charts.append(chart("learning rate", [line("learning rate", "lr")], best))
-    worst = sorted((iou, name) for name, iou in run.class_iou().items() if iou == iou)[
-        :_WORST
-    ]
+    worst = lowest_classes(run.best, _WORST)
     if worst:
-        lines = [line(cut(name, 40), f"iou/{name}") for _, name in worst]
+        lines = [line(cut(name, 40), f"{IOU}{name}") for name, _ in worst]
         charts.append(chart(f"IoU of the {len(worst)} lowest classes", lines, best))
     return element("div", charts, class_="charts")
 

@@ -62,7 +62,7 @@ class RunFolder:
 
     @property
     def curve(self) -> Path:
-        """Loss and mIoU over the epochs."""
+        """Losses, mIoU, lowest classes and learning rate over the epochs."""
         return self.path / "curve.png"
 
     @property

@@ -1,5 +1,6 @@
 """Callbacks that score the network after each epoch and keep the best one."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -68,6 +69,22 @@ class Validation(keras.callbacks.Callback):
         logs["val_miou"] = mean_iou(counts)
         for name, value in zip(self.class_names, iou_per_class(counts), strict=True):
             logs[IOU + name] = float(value)
+
+
+def lowest_classes(row: Mapping[str, float], count: int) -> list[tuple[str, float]]:
+    """Names and IoU of the classes with the lowest, of an epoch's logs or log.csv.
+
+    Args:
+        row: Has `iou/<class>`; a class in neither label nor prediction, NaN, is left
+            out.
+        count: At most so many, the lowest first.
+    """
+    found = [
+        (name.removeprefix(IOU), float(value))
+        for name, value in row.items()
+        if name.startswith(IOU) and not math.isnan(value)
+    ]
+    return sorted(found, key=lambda pair: pair[1])[:count]
 
 
 def any_size(model: keras.Model, images: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,5 @@
 import math
+import warnings
 
 from PIL import Image
 
@@ -12,6 +13,17 @@ def test_curve_survives_gaps(tmp_path):
     ]
     draw_curve(rows, tmp_path / "curve.png", {"epoch": 2, "val_miou": 0.3})
     assert Image.open(tmp_path / "curve.png").size[0] > 500
+
+
+def test_every_class_name_can_be_drawn(tmp_path):
+    row = {"epoch": 1, "loss": 2.0, "val_loss": 1.0, "val_miou": 0.2, "lr": 1e-3}
+    names = ("_hidden", "$x^{", "a" * 300, "absent")
+    row |= {f"iou/{name}": 0.1 for name in names} | {"iou/absent": math.nan}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        draw_curve([row], tmp_path / "curve.png", {"epoch": 1, "val_miou": 0.2})
+    width, height = Image.open(tmp_path / "curve.png").size
+    assert width > 900 and height > 600
 
 
 def test_before_an_epoch_is_kept_there_is_a_curve(tmp_path):

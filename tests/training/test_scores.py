@@ -5,7 +5,7 @@ import tensorflow as tf
 from hyperseg_tf.evaluation.metrics import ConfusionMatrix, mean_iou
 from hyperseg_tf.training.losses import BootstrappedCrossEntropy
 from hyperseg_tf.training.run_folder import RunFolder
-from hyperseg_tf.training.scores import SaveBest, Validation, any_size
+from hyperseg_tf.training.scores import SaveBest, Validation, any_size, lowest_classes
 from tests.training.three_channels import draw, identity
 
 
@@ -27,6 +27,12 @@ def test_validation_scores_the_model_and_weighs_a_part_batch_by_its_images():
     assert logs["val_miou"] == pytest.approx(mean_iou(matrix.counts()))
     ious = [logs[f"iou/{name}"] for name in "abc"]
     assert np.mean(ious) == pytest.approx(logs["val_miou"])
+
+
+def test_the_lowest_classes_are_those_of_the_logs_without_absent_ones():
+    logs = {"loss": 0.0, "iou/a": 0.5, "iou/b": 0.1, "iou/c": float("nan")}
+    assert lowest_classes(logs | {"iou/d": 0.3}, 2) == [("b", 0.1), ("d", 0.3)]
+    assert lowest_classes({"loss": 0.0}, 2) == []
 
 
 def test_validation_takes_images_of_different_size():
