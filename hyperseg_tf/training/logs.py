@@ -16,8 +16,12 @@ from hyperseg_tf.base.progress import draw, say
 from hyperseg_tf.training.curve import draw_curve
 from hyperseg_tf.training.optimizer import ScaledLoss
 from hyperseg_tf.training.run_folder import RunFolder
+from hyperseg_tf.training.scores import lowest_classes
 from hyperseg_tf.training.state import Position
 from hyperseg_tf.visualise import overlay, with_legend
+
+# Classes told of after an epoch.
+_LOWEST = 4
 
 
 class Announce(keras.callbacks.Callback):
@@ -136,7 +140,10 @@ class EpochBar(keras.callbacks.Callback):
 
 
 class EpochLine(keras.callbacks.Callback):
-    """One line per epoch on stderr; beside a bar it tells the validation's scores."""
+    """One line per epoch on stderr, and one of the classes of the lowest IoU.
+
+    Beside a bar it tells the validation's scores.
+    """
 
     def __init__(self, position: Position):
         super().__init__()
@@ -155,6 +162,10 @@ class EpochLine(keras.callbacks.Callback):
             f"{waited}"
             f"{logs['seconds']:.0f} s"
         )
+        lowest = lowest_classes(logs, _LOWEST)
+        if lowest:
+            each = ", ".join(f"{name} {iou:.3f}" for name, iou in lowest)
+            say(f"  lowest IoU: {each}")
 
 
 class CsvLog(keras.callbacks.Callback):

@@ -172,3 +172,14 @@ def test_line_of_an_epoch_has_its_scores(capsys):
     logs |= {"images_per_s": 3.0, "seconds": 61.4, "waited": 0.347}
     EpochLine(Position(0, _plan(3, epochs=7))).on_epoch_end(2, logs)
     assert "3.0 images/s  35% waiting for data  61 s" in capsys.readouterr().err
+
+
+def test_the_classes_of_the_lowest_iou_are_told_in_a_line(capsys):
+    logs = dict.fromkeys(
+        ("loss", "val_loss", "val_miou", "lr", "images_per_s", "seconds"), 0.5
+    )
+    ious = {"sky": 0.9, "thin pole": 0.0625, "absent": np.nan, "a": 0.5, "b": 0.75}
+    logs |= {f"iou/{name}": value for name, value in ious.items()}
+    EpochLine(7).on_epoch_end(2, logs | {"iou/c": 0.8})
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1:] == ["  lowest IoU: thin pole 0.062, a 0.500, b 0.750, c 0.800"]
