@@ -13,6 +13,7 @@ from typing import Any
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.reporting.beside import Beside, look_beside
+from hyperseg_tf.training.plan import PLAN
 from hyperseg_tf.training.run_folder import FREE_FIELDS, Row, RunFolder
 from hyperseg_tf.training.scores import IOU
 
@@ -97,7 +98,13 @@ class Run:
         ]
         where = {k: v for k, v in self.data.items() if k != "directory"}
         weights = self.facts.get("weights")
-        return {"recipe": recipe, "data": where, "files": train, "weights": weights}
+        return {
+            "recipe": recipe,
+            "plan": self.facts.get(PLAN) or [],
+            "data": where,
+            "files": train,
+            "weights": weights,
+        }
 
 
 def read_run(path: str | Path) -> Run:

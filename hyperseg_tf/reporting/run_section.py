@@ -12,6 +12,7 @@ from hyperseg_tf.reporting.curves import Line, chart
 from hyperseg_tf.reporting.markup import Markup, cut, element, facts, percent, table
 from hyperseg_tf.reporting.pictures import picture
 from hyperseg_tf.reporting.run import Run
+from hyperseg_tf.training.plan import PLAN
 from hyperseg_tf.training.scores import IOU, lowest_classes
 
 # Classes whose IoU over the epochs is drawn: the lowest of the best epoch.
@@ -81,6 +82,7 @@ def _summary(run: Run, costs: Costs) -> Markup:
             ("folder", str(run.folder.path)),
             ("preset", cut(run.recipe.get("preset", "?"), 100)),
             ("epochs", f"{last['epoch']} of {planned}"),
+            ("made shorter or longer", _stages(run)),
             (
                 "best mIoU in training",
                 f"{percent(best['val_miou'])} % on {cut(run.validation['split'], 40)}, "
@@ -93,6 +95,20 @@ def _summary(run: Run, costs: Costs) -> Markup:
             *cost_facts(costs),
             ("time of the epochs", _duration(seconds)),
         ]
+    )
+
+
+def _stages(run: Run) -> str | None:
+    """What `--anneal`, `--extend` and `--finish-by` made of the recipe's epochs."""
+    stages = run.facts.get(PLAN)
+    if not isinstance(stages, list) or not stages:
+        return None
+    told = (stage if isinstance(stage, dict) else {} for stage in stages)
+    return cut(
+        "; ".join(
+            f"{stage.get('kind')} from step {stage.get('start')} to {stage.get('until')}"
+            for stage in told
+        )
     )
 
 

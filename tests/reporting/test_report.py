@@ -39,7 +39,8 @@ class _Page(HTMLParser):
 
 @pytest.fixture
 def run(tmp_path):
-    folder = write_run(tmp_path / "run")
+    stage = {"kind": "anneal", "start": 20, "until": 30}
+    folder = write_run(tmp_path / "run", plan=[stage])
     write_evaluation(folder / "evaluation.json")
     write_picture(folder / "pictures" / "worst_01_street.png")
     write_picture(folder / "pictures" / "best_01_park.png")
@@ -63,6 +64,7 @@ def test_a_run_is_one_page_that_asks_for_nothing_else(run):
         "worst: street",
         "best: park",
         "0123abc+changes",
+        "anneal from step 20 to 30",
         '"preset": "hyperseg_tiny"',
         "/data/mine",
         "75.000",

@@ -33,6 +33,14 @@ def test_another_recipe_or_the_same_seed_is_no_group(tmp_path):
     assert "±" not in _page(runs)
 
 
+def test_a_run_that_was_made_longer_is_no_seed_of_one_that_was_not(tmp_path):
+    stage = {"start": 90, "until": 120, "origin": 0, "initial": 1e-3, "kind": "extend"}
+    runs = _runs(
+        tmp_path, a={"plan": []}, b={"seed": 1, "plan": [stage]}, c={"seed": 2}
+    )
+    assert [[run.name for run in group] for group in seeds(runs)] == [["a", "c"]]
+
+
 def test_what_changes_no_weights_does_not_part_seeds(tmp_path):
     recipe = {"preset": "hyperseg_tiny", "epochs": 9, "seed": 1, "overlays": 8}
     first = {"recipe": {**recipe, "seed": 0, "overlays": 3}}

@@ -180,6 +180,7 @@ def test_the_classes_of_the_lowest_iou_are_told_in_a_line(capsys):
     )
     ious = {"sky": 0.9, "thin pole": 0.0625, "absent": np.nan, "a": 0.5, "b": 0.75}
     logs |= {f"iou/{name}": value for name, value in ious.items()}
-    EpochLine(7).on_epoch_end(2, logs | {"iou/c": 0.8})
+    line = EpochLine(Position(0, _plan(3, epochs=7)))
+    line.on_epoch_end(2, logs | {"iou/c": 0.8})
     lines = capsys.readouterr().err.splitlines()
     assert lines[1:] == ["  lowest IoU: thin pole 0.062, a 0.500, b 0.750, c 0.800"]
