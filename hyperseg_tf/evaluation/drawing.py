@@ -9,13 +9,9 @@ from PIL import Image
 
 from hyperseg_tf import visualise
 from hyperseg_tf.base.atomic import atomic_folder
-from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.evaluation.result import Evaluation
 from hyperseg_tf.protocols import Protocol
 from pipelines import Dataset, load_sample
-
-_GAP = 8
-_RIGHT, _WRONG = (60, 160, 60), (230, 30, 30)
 
 
 def draw_ends(
@@ -54,30 +50,14 @@ def draw_ends(
                 source = str(data[i].label_source)
                 label = protocol.label(sample["label"], source, has_void)
                 found = class_maps(sample["image"][None])[0]
-                picture = _picture(sample["image"], label, found, result.names, colours)
+                score = result.picture_scores[i]
+                title = f"{data[i].name}  mIoU {score:.4f}"
+                row = visualise.Compared(sample["image"], label, found, title)
+                picture = visualise.compared([row], result.names, colours)
                 plain = re.sub(r"[^\w.-]+", "_", data[i].name)
                 names.append(f"{what}_{number:02d}_{plain}.png")
                 Image.fromarray(picture).save(temporary / names[-1])
     return [folder / name for name in names]
-
-
-def _picture(image, label, found, names, colours) -> np.ndarray:
-    errors = np.where(label == VOID, VOID, label != found).astype(np.uint8)
-    parts = [
-        image,
-        visualise.overlay(image, label, colours),
-        visualise.overlay(image, found, colours),
-        visualise.overlay(image, errors, (_RIGHT, _WRONG)),
-    ]
-    gap = np.full((image.shape[0], _GAP, 3), 255, np.uint8)
-    row = [piece for part in parts for piece in (part, gap)][:-1]
-    there = np.unique(np.concatenate([label.reshape(-1), found.reshape(-1)]))
-    there = there[there != VOID]
-    return visualise.with_legend(
-        np.concatenate(row, axis=1),
-        [*(names[k] for k in there), "(right)", "(wrong)"],
-        [*colours[there].tolist(), _RIGHT, _WRONG],
-    )
 
 
 def _colours(result: Evaluation, data: Dataset):

@@ -103,13 +103,12 @@ def _stages(run: Run) -> str | None:
     stages = run.facts.get(PLAN)
     if not isinstance(stages, list) or not stages:
         return None
-    told = (stage if isinstance(stage, dict) else {} for stage in stages)
-    return cut(
-        "; ".join(
-            f"{stage.get('kind')} from step {stage.get('start')} to {stage.get('until')}"
-            for stage in told
-        )
-    )
+    told = []
+    for stage in stages:
+        stage = stage if isinstance(stage, dict) else {}
+        kind, start, until = (stage.get(k) for k in ("kind", "start", "until"))
+        told.append(f"{kind} from step {start} to {until}")
+    return cut("; ".join(told))
 
 
 def _curves(run: Run) -> Markup:

@@ -13,6 +13,7 @@ import keras
 from hyperseg_tf.training import logs, scores, state
 from hyperseg_tf.training.deadline import Deadline
 from hyperseg_tf.training.model import twin_of
+from hyperseg_tf.training.overlays import Overlays
 from hyperseg_tf.training.pruning import Pruning, first_epoch
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.saving import SAVE_EVERY_MINUTES, SaveLatest
@@ -51,8 +52,13 @@ def callbacks(
     saving = SaveLatest(folder, facts, position, save_every)
     log = logs.CsvLog(folder, position)
     samples = task.overlay_samples()
-    overlays = logs.Overlays(
-        folder, validation.predict, samples, task.names, task.colours
+    overlays = Overlays(
+        folder,
+        validation.predict,
+        samples,
+        task.overlay_names(),
+        task.names,
+        task.colours,
     )
     listed = [
         position,

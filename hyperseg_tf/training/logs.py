@@ -2,23 +2,18 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
-from PIL import Image
 
-from hyperseg_tf.base.atomic import atomic_file
-from hyperseg_tf.base.pixels import denormalise
 from hyperseg_tf.base.progress import draw, say
 from hyperseg_tf.training.curve import draw_curve
 from hyperseg_tf.training.optimizer import ScaledLoss
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.scores import lowest_classes
 from hyperseg_tf.training.state import Position
-from hyperseg_tf.visualise import overlay, with_legend
 
 # Classes told of after an epoch.
 _LOWEST = 4
@@ -195,47 +190,3 @@ class Curve(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         draw_curve(self.log.rows, self.folder.curve, self.facts["best"])
-
-
-class Overlays(keras.callbacks.Callback):
-    """Draw a few fixed validation samples: image, label, prediction, legend.
-
-    Args:
-        predict: (1, H, W, 3) float32 normalised -> logits (1, H, W, classes).
-        samples: (image (H, W, 3) float32 normalised, label (H, W) uint8) each.
-
-    `pictures` are the newest ones, uint8 (H', W', 3), one for each sample.
-    """
-
-    def __init__(
-        self,
-        folder: RunFolder,
-        predict: Callable[[Any], Any],
-        samples: Sequence[tuple[np.ndarray, np.ndarray]],
-        class_names: Sequence[str],
-        colours: Sequence[tuple[int, int, int]],
-    ):
-        super().__init__()
-        self.folder = folder
-        self.predict = predict
-        self.samples = samples
-        self.class_names = class_names
-        self.colours = colours
-        self.pictures = []
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.pictures = [self._row(image, label) for image, label in self.samples]
-        rows = self.pictures
-        width = max(row.shape[1] for row in rows)
-        rows = [np.pad(r, ((0, 4), (0, width - r.shape[1]), (0, 0))) for r in rows]
-        picture = with_legend(np.concatenate(rows), self.class_names, self.colours)
-        with atomic_file(self.folder.overlays / f"epoch_{epoch + 1:04d}.png") as path:
-            Image.fromarray(picture).save(path)
-
-    def _row(self, image, label):
-        logits = ops.convert_to_numpy(self.predict(image[None]))[0]
-        shown = denormalise(image)
-        prediction = logits.argmax(-1).astype("uint8")
-        parts = [shown]
-        parts += [overlay(shown, x, self.colours) for x in (label, prediction)]
-        return np.concatenate(parts, axis=1)

@@ -166,12 +166,19 @@ class Task:
         Returns:
             (image (H, W, 3) float32 normalised, label (H, W) uint8) each.
         """
-        count = min(self.recipe.overlays, len(self.evaluate_set))
-        if not count:
+        chosen = self._overlaid()
+        if not len(chosen):
             return []
-        chosen = np.linspace(0, len(self.evaluate_set) - 1, count).round().astype(int)
         batches = self._in_order(self.evaluate_set.subset(chosen), 1)
         return [(image[0].numpy(), label[0].numpy()) for image, label in batches]
+
+    def overlay_names(self) -> list[str]:
+        """Names of the samples of `overlay_samples`."""
+        return [self.evaluate_set[i].name for i in self._overlaid()]
+
+    def _overlaid(self) -> np.ndarray:
+        count = min(self.recipe.overlays, len(self.evaluate_set))
+        return np.linspace(0, len(self.evaluate_set) - 1, count).round().astype(int)
 
     def facts(self) -> dict[str, Any]:
         """What run.json says about recipe and data."""

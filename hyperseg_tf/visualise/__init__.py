@@ -12,15 +12,19 @@ from hyperseg_tf.visualise.class_map import (
     palette,
     with_legend,
 )
+from hyperseg_tf.visualise.comparison import Compared, compared, places
 from hyperseg_tf.visualise.confusion import confusion_png
 
 __all__ = [
     "Colour",
     "Colours",
+    "Compared",
     "classes_in",
     "colourise",
+    "compared",
     "confusion_png",
     "overlay",
     "palette",
+    "places",
     "with_legend",
 ]

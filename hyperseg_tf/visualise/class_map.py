@@ -124,7 +124,7 @@ def overlay(
 
 
 def with_legend(
-    image: np.ndarray, names: Sequence[str], colours: Colours
+    image: np.ndarray, names: Sequence[str], colours: Colours, size: int | None = None
 ) -> np.ndarray:
     """Return the image with a legend below it.
 
@@ -136,6 +136,7 @@ def with_legend(
         image: uint8 (H, W, 3).
         names: The classes to list; at least one.
         colours: As many RGB triples (or None).
+        size: Of the text, in pixels; None lets it grow with the picture.
 
     Returns:
         uint8 (H + legend, max(W, longest entry), 3).
@@ -149,7 +150,7 @@ def with_legend(
         raise ValueError("a legend needs at least one class: got no names.")
     table = palette(len(names), colours)
     height, width = image.shape[:2]
-    size = int(np.clip(width // 40, 12, 64))
+    size = size or int(np.clip(width // 40, 12, 64))
     font = ImageFont.load_default(size)
     line, gap = round(size * 1.5), size // 2
     names = [str(name) for name in names]

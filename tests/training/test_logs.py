@@ -1,16 +1,13 @@
 import keras
 import numpy as np
 import pytest
-from PIL import Image
 
-from hyperseg_tf.base.pixels import denormalise
 from hyperseg_tf.base.progress import ending_bars, say
-from hyperseg_tf.training.logs import CsvLog, EpochBar, EpochLine, Measure, Overlays
+from hyperseg_tf.training.logs import CsvLog, EpochBar, EpochLine, Measure
 from hyperseg_tf.training.plan import Plan
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.state import Position
 from tests.terminal import terminal
-from tests.training.three_channels import draw, identity
 from tests.training.tiny_run import recipe
 
 
@@ -61,29 +58,6 @@ def test_log_drops_the_rows_after_the_resumed_step(tmp_path):
     folder.write_log([{"epoch": i, "step": 10 * i, "loss": 0.5} for i in (1, 2, 3)])
     log = CsvLog(folder, Position(20, _plan(10)))
     assert [row["epoch"] for row in log.rows] == [1, 2]
-
-
-def test_overlays_show_image_label_and_prediction_side_by_side(tmp_path):
-    images, labels = draw(2)
-    colours = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
-    overlays = Overlays(
-        RunFolder(tmp_path),
-        identity(),
-        list(zip(images, labels, strict=True)),
-        ("a", "b", "c"),
-        colours,
-    )
-    overlays.on_epoch_end(4)
-    picture = np.asarray(Image.open(tmp_path / "overlays" / "epoch_0005.png"))
-    (first, _) = overlays.pictures
-    height, width = first.shape[:2]
-    np.testing.assert_array_equal(picture[:height, :width], first)
-    plain, truth, prediction = (picture[:5, i * 7 : i * 7 + 7] for i in range(3))
-    np.testing.assert_array_equal(plain, denormalise(images[0]))
-    np.testing.assert_array_equal(truth[0], plain[0])  # void shows the bare image
-    same = (images[0].argmax(-1) == labels[0])[1:]
-    equal = (truth == prediction).all(-1)[1:]
-    np.testing.assert_array_equal(equal, same)
 
 
 class Watch(keras.callbacks.Callback):
