@@ -47,6 +47,7 @@ def batches(
     parallel: int | None = None,
     replacement: bool = False,
     dtype: str = "float32",
+    part: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
     """Batches of (images (B, H, W, 3) float32, labels (B, H, W) uint8).
 
@@ -72,6 +73,9 @@ def batches(
             each once per pass; needs `shuffle`.
         dtype: "uint8" leaves `Normalise` out and gives images of 0..255, a quarter of
             the bytes; whoever takes them normalises (`pixels.normalise`), as on a GPU.
+        part: (index, number of parts) of each batch to make, as one of several
+            processes does: of B samples those from index * B / number on, so many.
+            Order and transforms are those of the whole.
 
     Raises:
         ValueError: an argument out of range.
@@ -82,6 +86,16 @@ def batches(
         raise ValueError(
             "batches needs batch_size >= 1, start >= 0 and count >= 0 or None: got "
             f"{batch_size=}, {start=}, {count=}."
+        )
+    index, parts = part
+    if not 0 <= index < parts or batch_size % parts:
+        raise ValueError(
+            f"a batch of {batch_size} is cut into equal parts, numbered from 0: got "
+            f"{part=}."
+        )
+    if parts > 1 and count is not None and count % batch_size:
+        raise ValueError(
+            f"only whole batches have parts: got {count=} for {batch_size=}."
         )
     if not len(dataset):
         raise ValueError(
@@ -129,8 +143,13 @@ def batches(
         return image, sample["label"]
 
     stream = order(len(dataset), seed, start, count, shuffle, replacement)
+    if parts > 1:
+        size = batch_size // parts
+        stream = stream.filter(
+            lambda number, _: (number - start) % batch_size // size == index
+        )
     stream = stream.map(make, num_parallel_calls=parallel or tf.data.AUTOTUNE)
-    stream = stream.batch(batch_size, drop_remainder=drop_remainder)
+    stream = stream.batch(batch_size // parts, drop_remainder=drop_remainder)
     if normalise and dtype == "float32":
         stream = stream.map(lambda images, labels: (normalised(images), labels))
     if count is None:

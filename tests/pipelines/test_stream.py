@@ -231,3 +231,26 @@ def test_wrong_arguments_are_value_errors(data):
     for wrong in ({"batch_size": 0}, {"start": -1}, {"count": -1}):
         with pytest.raises(ValueError, match="got"):
             batches(data, **{"batch_size": 1, **wrong})
+
+
+@pytest.mark.parametrize("replacement", [False, True])
+def test_the_parts_of_a_batch_are_the_batch(data, replacement):
+    options = {"batch_size": 6, "start": 12, "seed": 3, "replacement": replacement}
+    want = collect(batches(data, TRAIN, **options), 3)
+    parts = [
+        collect(batches(data, TRAIN, part=(index, 3), **options), 3)
+        for index in range(3)
+    ]
+    joined = [
+        tuple(np.concatenate(arrays) for arrays in zip(*batch, strict=True))
+        for batch in zip(*parts, strict=True)
+    ]
+    assert_same(joined, want)
+
+
+@pytest.mark.parametrize("part", [(2, 2), (-1, 2), (0, 4)])
+def test_unequal_parts_are_refused(data, part):
+    with pytest.raises(ValueError, match="equal parts"):
+        batches(data, TRAIN, batch_size=6, part=part)
+    with pytest.raises(ValueError, match="whole batches"):
+        batches(data, TRAIN, batch_size=6, count=7, part=(0, 2))
