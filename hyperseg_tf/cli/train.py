@@ -96,6 +96,29 @@ def add(commands) -> None:
         help="18:30, 2030-12-24T18:30, or 45m or 1h30m from now: shorten the run, its "
         "learning rate falling to zero, if it would take longer",
     )
+    several = parser.add_argument_group(
+        "several processes, of one machine or of several",
+        "Under KERAS_BACKEND=jax they share each batch: the same command in each, with "
+        "its number; --out is on a file system that all see.",
+    )
+    several.add_argument(
+        "--processes", type=int, metavar="N", help="number of processes"
+    )
+    several.add_argument(
+        "--process-id", type=int, metavar="I", help="which one this is, from 0"
+    )
+    several.add_argument(
+        "--coordinator",
+        metavar="HOST:PORT",
+        help="where process 0 is reached; any free port of its machine",
+    )
+    several.add_argument(
+        "--heartbeat",
+        type=int,
+        metavar="SECONDS",
+        help="without a sign of life after which a process counts as dead, and the "
+        "others end; default: 100",
+    )
     parser.add_argument(
         "--deterministic",
         action="store_true",
@@ -136,6 +159,7 @@ def run(args: argparse.Namespace) -> int:
             anneal=args.anneal,
             extend=args.extend,
             deterministic=args.deterministic,
+            process=_process(args),
             **options,
         )
     except KeyboardInterrupt as error:
@@ -147,6 +171,25 @@ def run(args: argparse.Namespace) -> int:
         f"{pruned}"
     )
     return 0
+
+
+def _process(args: argparse.Namespace):
+    """Which of several processes this is, None where it is the only one."""
+    names = ("processes", "process_id", "coordinator")
+    given = [name for name in names if getattr(args, name) is not None]
+    if not given and args.heartbeat is None:
+        return None
+    if len(given) < len(names):
+        lacking = [f"--{n.replace('_', '-')}" for n in names if n not in given]
+        raise UserError(
+            "one of several processes has --processes, --process-id and --coordinator: "
+            f"{', '.join(lacking)} is missing; give all three or none."
+        )
+
+    from hyperseg_tf.training.processes import Processes
+
+    heartbeat = {} if args.heartbeat is None else {"heartbeat_s": args.heartbeat}
+    return Processes(args.coordinator, args.processes, args.process_id, **heartbeat)
 
 
 def _what(args: argparse.Namespace):
@@ -186,6 +229,9 @@ def _command(args: argparse.Namespace) -> str:
             words += [f"--{option.replace('_', '-')}", str(getattr(args, option))]
     if args.deterministic:
         words += ["--deterministic"]
+    for name in ("processes", "process_id", "coordinator", "heartbeat"):
+        if getattr(args, name) is not None:
+            words += [f"--{name.replace('_', '-')}", str(getattr(args, name))]
     if args.save_every is not None:
         words += ["--save-every", f"{args.save_every:g}"]
     return shlex.join(words)

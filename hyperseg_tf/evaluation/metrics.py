@@ -96,6 +96,27 @@ def mean_of_classes(
     return float(iou.mean()) if len(iou) else float("nan")
 
 
+def confusion_counts(labels, predictions, num_classes: int, void: int = VOID):
+    """Count (label, prediction) pairs of one batch, in a graph of any backend.
+
+    Args:
+        labels: (B, H, W), whole numbers of any dtype, 0 to num_classes - 1 or void.
+        predictions: (B, H, W, num_classes) logits, or (B, H, W) class map.
+
+    Returns:
+        int32 (num_classes, num_classes), rows are labels.
+    """
+    if len(predictions.shape) > len(labels.shape):
+        predictions = ops.argmax(predictions, axis=-1)
+    labels = ops.reshape(ops.cast(labels, "int32"), (-1,))
+    predictions = ops.reshape(ops.cast(predictions, "int32"), (-1,))
+    cells = num_classes**2
+    # One cell more than the matrix has takes the void pixels.
+    cell = ops.where(labels == void, cells, labels * num_classes + predictions)
+    counts = ops.segment_sum(ops.ones_like(cell), cell, num_segments=cells + 1)
+    return ops.reshape(counts[:-1], (num_classes, num_classes))
+
+
 @keras.saving.register_keras_serializable("hyperseg_tf")
 class ConfusionMatrix(keras.metrics.Metric):
     """Count (label, prediction) pairs; the result is the matrix so far.
@@ -122,17 +143,7 @@ class ConfusionMatrix(keras.metrics.Metric):
     def update_state(self, labels, predictions, sample_weight=None):
         if sample_weight is not None:
             raise ValueError("Pixels are counted, not weighed: got sample_weight.")
-        if len(predictions.shape) > len(labels.shape):
-            predictions = ops.argmax(predictions, axis=-1)
-        labels = ops.reshape(ops.cast(labels, "int32"), (-1,))
-        predictions = ops.reshape(ops.cast(predictions, "int32"), (-1,))
-        cells = self.num_classes**2
-        # One cell more than the matrix has takes the void pixels.
-        cell = ops.where(
-            labels == self.void, cells, labels * self.num_classes + predictions
-        )
-        counts = ops.segment_sum(ops.ones_like(cell), cell, num_segments=cells + 1)
-        counts = ops.reshape(counts[:-1], self.matrix.shape)
+        counts = confusion_counts(labels, predictions, self.num_classes, self.void)
         self.matrix.assign_add(ops.cast(counts, self.matrix.dtype))
 
     def result(self):

@@ -10,8 +10,9 @@ from typing import Any
 
 import keras
 
-from hyperseg_tf.training import logs, scores, state
+from hyperseg_tf.training import logs, processes, scores, state
 from hyperseg_tf.training.deadline import Deadline
+from hyperseg_tf.training.devices import alone
 from hyperseg_tf.training.model import twin_of
 from hyperseg_tf.training.overlays import Overlays
 from hyperseg_tf.training.pruning import Pruning, first_epoch
@@ -35,6 +36,8 @@ def callbacks(
 ) -> list[keras.callbacks.Callback]:
     """Return all but the one that stops a run on a signal.
 
+    Of several processes the first has those that write.
+
     Args:
         facts: Of run.json; the best epoch is noted in them.
         bar: Whether a bar shows the steps of an epoch.
@@ -45,7 +48,9 @@ def callbacks(
     """
     recipe = task.recipe
     batch = recipe.batch_size
-    twin = twin_of(model)
+    with alone():
+        twin = twin_of(model)
+    writes = processes.first()
     validation = scores.Validation(
         twin, task.evaluation_batches(), model.loss, task.names
     )
@@ -74,11 +79,13 @@ def callbacks(
         scores.Patience(recipe, facts, position) if recipe.patience else None,
         scores.SaveSparsity(folder, facts, twin) if pruning else None,
         log,
-        logs.Curve(log, folder, facts),
-        overlays if samples else None,
+        logs.Curve(log, folder, facts) if writes else None,
+        overlays if samples and writes else None,
         TensorBoardLog(
             folder, recipe, position, (lambda: overlays.pictures) if samples else None
-        ),
+        )
+        if writes
+        else None,
         Deadline(finish_by, position, saving, facts, len(task.evaluate_set) / batch)
         if finish_by
         else None,

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from hyperseg_tf.base import os_errors
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.inference.memory import out_of_memory
+from hyperseg_tf.training import processes
 from hyperseg_tf.training.run_folder import RunFolder
 from recipes import Recipe
 
@@ -24,4 +25,21 @@ def memory_in_words(recipe: Recipe, folder: RunFolder) -> Iterator[None]:
             f"{recipe.evaluate_batch_size}: it does not; lower batch_size, or the size "
             "of the crop (--set batch_size=...), with another --out; cache=false keeps "
             f"no decoded pictures; {folder.kept()}."
+        ) from error
+
+
+@contextmanager
+def lost_process_in_words(folder: RunFolder) -> Iterator[None]:
+    """Turn the error that the end of another process is here into `UserError`."""
+    try:
+        yield
+    except Exception as error:
+        alone = processes.count() == 1 or type(error).__name__ != "JaxRuntimeError"
+        if alone or out_of_memory(error):
+            raise
+        said = str(error).splitlines()[0][:200].rstrip(".")
+        raise UserError(
+            f"all {processes.count()} processes of a run must go on: one is gone "
+            f"({said}); see what it said, and start all of them again; "
+            f"{folder.kept()}."
         ) from error

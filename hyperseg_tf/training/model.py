@@ -120,9 +120,10 @@ def compile_model(
     )
     if recipe.precision == "mixed_float16":
         optimizer = ScaledLoss(optimizer)
-    # XLA is slow at ordinary convolutions on a CPU and fails under a strategy; the
-    # layers that gain from it compile themselves.
-    options = {"jit_compile": False, "auto_scale_loss": False}
+    # TensorFlow's XLA is slow at ordinary convolutions on a CPU and fails under a
+    # strategy; the layers that gain from it compile themselves. JAX has nothing else.
+    jit = keras.backend.backend() == "jax"
+    options = {"jit_compile": jit, "auto_scale_loss": False}
     model.compile(optimizer, loss(recipe, class_weights), **options)
     optimizer.build(model.trainable_variables)
 
@@ -134,9 +135,9 @@ def take_bytes(model: keras.Model) -> None:
     """
     step = model.train_step
 
-    def train_step(data):
-        images, *rest = data
-        return step((normalise(ops.cast(images, "float32")), *rest))
+    def train_step(*args):
+        *state, (images, *rest) = args  # JAX hands the state through
+        return step(*state, (normalise(ops.cast(images, "float32")), *rest))
 
     model.train_step = train_step
 

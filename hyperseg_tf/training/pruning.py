@@ -114,6 +114,12 @@ def pruning_of(recipe: Recipe, step: int = 0) -> Pruning | None:
     prune = recipe.prune
     if not prune.sparsity:
         return None
+    if keras.backend.backend() != "tensorflow":
+        raise UserError(
+            "pruning needs TensorFlow's optimization toolkit: the backend is "
+            f"{keras.backend.backend()}; set KERAS_BACKEND=tensorflow, or leave "
+            "prune.sparsity at 0."
+        )
     return Pruning(schedule(recipe), step, prune.smallest)
 
 

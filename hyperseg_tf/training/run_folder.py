@@ -3,6 +3,8 @@
 Every file is replaced whole. The order of the writes at the end of an epoch is
 model.keras, run.json, log.csv, ..., latest.keras: a run killed between two of them
 repeats the epoch from the older latest.keras and writes the same files again.
+
+Where several processes train together all see the folder, and the first one writes.
 """
 
 import csv
@@ -22,6 +24,8 @@ from hyperseg_tf.base.atomic import atomic_file
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.compression.sparsity import Sparsity
 from hyperseg_tf.network.model_file import BEST, check_complete
+from hyperseg_tf.training import processes
+from hyperseg_tf.training.devices import alone
 
 Row = dict[str, float]
 
@@ -102,6 +106,18 @@ class RunFolder:
         """
         lock = FileLock(self.lock, blocking=False)
         made = not self.path.exists()
+        with processes.together():
+            if processes.first():
+                self._acquire(lock)
+        try:
+            yield
+        finally:
+            if processes.first():
+                if made:
+                    self._discard_if_unused()
+                lock.release()
+
+    def _acquire(self, lock: FileLock) -> None:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock.acquire()
@@ -115,12 +131,6 @@ class RunFolder:
                 f"a run is a folder that can be written: {self.path}: "
                 f"{error.strerror}; name another --out or change its permissions."
             ) from None
-        try:
-            yield
-        finally:
-            if made:
-                self._discard_if_unused()
-            lock.release()
 
     def resumable(self, facts: dict[str, Any]) -> dict[str, Any] | None:
         """Return run.json of the run to go on with, None if there is no state of it.
@@ -179,6 +189,8 @@ class RunFolder:
 
     def write_facts(self, facts: dict[str, Any]) -> None:
         """Replace run.json."""
+        if not processes.first():
+            return
         with atomic_file(self.facts) as temporary:
             temporary.write_text(json.dumps(facts, indent=2) + "\n")
             _flush_to_disk(temporary)
@@ -202,6 +214,8 @@ class RunFolder:
 
     def write_log(self, rows: list[Row]) -> None:
         """Replace log.csv; what a row lacks, of an older version's, is NaN there."""
+        if not processes.first():
+            return
         names = list(dict.fromkeys(name for row in reversed(rows) for name in row))
         with atomic_file(self.log) as temporary:
             with temporary.open("w", newline="") as file:
@@ -212,6 +226,8 @@ class RunFolder:
 
     def write_sparsity(self, found: Sparsity, best: dict[str, Any]) -> None:
         """Replace sparsity.json and sparsity.txt, of the best epoch's model."""
+        if not processes.first():
+            return
         data = {"model": self.best.name, **best, **found.as_data()}
         title = f"{self.best.name}: mIoU {best['val_miou']:.4f}, epoch {best['epoch']}"
         for path, text in (
@@ -224,6 +240,8 @@ class RunFolder:
 
     def discard(self) -> None:
         """Delete what a run writes; other files in the folder stay."""
+        if not processes.first():
+            return
         for path in self._files():
             path.unlink(missing_ok=True)
         for folder in (self.overlays, self.tensorboard):
@@ -232,6 +250,8 @@ class RunFolder:
 
     def discard_leftovers(self) -> None:
         """Delete the half-written files of a killed run."""
+        if not processes.first():
+            return
         for name in self._files():
             for path in self.path.glob(f".{name.stem}.????????{name.suffix}"):
                 path.unlink(missing_ok=True)
@@ -251,8 +271,12 @@ class RunFolder:
 
 def save_model(model, path: Path) -> None:
     """Save a Keras model so that `path` only ever names a complete file."""
+    if not processes.first():
+        return
     with atomic_file(path) as temporary:
-        model.save(temporary)
+        # Keras makes variables meanwhile, and on several processes all have to do so.
+        with alone():
+            model.save(temporary)
         check_complete(temporary)
         _flush_to_disk(temporary)
 

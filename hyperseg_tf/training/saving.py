@@ -61,6 +61,9 @@ class SaveLatest(keras.callbacks.Callback):
 
     def save(self) -> None:
         """Write the state after this step."""
+        if hasattr(self.model, "jax_state_sync"):
+            # Under JAX the variables are empty while a step may run.
+            self.model.jax_state_sync()
         if self.position.mid_epoch:
             loss = [float(ops.convert_to_numpy(v)) for v in _mean(self.model)]
             before = self.facts.get(PARTIAL, [])

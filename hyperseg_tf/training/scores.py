@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
-import tensorflow as tf
+import numpy as np
 
-from hyperseg_tf.base.pixels import MIN_SIDE
 from hyperseg_tf.base.progress import say
 from hyperseg_tf.compression.sparsity import sparsity
-from hyperseg_tf.evaluation.metrics import ConfusionMatrix, iou_per_class, mean_iou
+from hyperseg_tf.evaluation.metrics import iou_per_class, mean_iou
+from hyperseg_tf.training import processes
+from hyperseg_tf.training.compiled import logits_of, scores_of
 from hyperseg_tf.training.optimizer import averaged_weights
 from hyperseg_tf.training.run_folder import RunFolder, save_model
 from hyperseg_tf.training.state import Position
@@ -28,7 +29,8 @@ class Validation(keras.callbacks.Callback):
 
     Args:
         twin: The same network as the one trained, not compiled.
-        batches: (images (B, H, W, 3) float32, labels (B, H, W) uint8).
+        batches: (images (B, H, W, 3) float32, labels (B, H, W) uint8); of several
+            processes each has some, and all get the scores of all.
         loss: Mean over the images of a batch of a loss on (labels, logits).
         class_names: One per class.
     """
@@ -44,28 +46,21 @@ class Validation(keras.callbacks.Callback):
         self.twin = twin
         self.batches = batches
         self.class_names = tuple(class_names)
-        self.matrix = ConfusionMatrix(len(self.class_names))
-        self.predict = tf.function(
-            lambda images: any_size(twin, images), reduce_retracing=True
-        )
-
-        @tf.function(reduce_retracing=True)
-        def score(images, labels):
-            logits = self.predict(images)
-            self.matrix.update_state(labels, logits)
-            return loss(labels, logits)
-
-        self.score = score
+        self.predict = logits_of(twin)
+        self.score = scores_of(self.predict, loss, len(self.class_names))
 
     def on_epoch_end(self, epoch, logs=None):
         self.twin.set_weights(averaged_weights(self.model))
-        self.matrix.reset_state()
-        total = num_images = 0.0
+        classes = len(self.class_names)
+        counts = np.zeros((classes, classes), "int64")
+        sums = np.zeros(2)  # of the loss, and images
         for images, labels in self.batches:
-            num_images += len(images)
-            total += len(images) * float(self.score(images, labels))
-        counts = self.matrix.counts()
-        logs["val_loss"] = total / num_images
+            loss, of_batch = self.score(images, labels)
+            counts += np.asarray(of_batch)
+            sums += len(images) * float(loss), len(images)
+        counts = processes.total(counts)
+        total, num_images = processes.total(sums)
+        logs["val_loss"] = float(total / num_images)
         logs["val_miou"] = mean_iou(counts)
         for name, value in zip(self.class_names, iou_per_class(counts), strict=True):
             logs[IOU + name] = float(value)
@@ -85,14 +80,6 @@ def lowest_classes(row: Mapping[str, float], count: int) -> list[tuple[str, floa
         if name.startswith(IOU) and not math.isnan(value)
     ]
     return sorted(found, key=lambda pair: pair[1])[:count]
-
-
-def any_size(model: keras.Model, images: tf.Tensor) -> tf.Tensor:
-    """Logits (B, H, W, C) of images of any size; the network refuses small ones."""
-    height, width = tf.shape(images)[1], tf.shape(images)[2]
-    short = [[0, tf.maximum(MIN_SIDE - side, 0)] for side in (height, width)]
-    padded = tf.pad(images, [[0, 0], *short, [0, 0]])
-    return model(padded, training=False)[:, :height, :width]
 
 
 class SaveBest(keras.callbacks.Callback):

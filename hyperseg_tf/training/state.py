@@ -10,6 +10,7 @@ import numpy as np
 from hyperseg_tf.base import stopping
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import say
+from hyperseg_tf.training import processes
 from hyperseg_tf.training.plan import Plan
 from hyperseg_tf.training.run_folder import RunFolder
 
@@ -87,7 +88,8 @@ class Interruption(keras.callbacks.Callback):
     The first one waits for the end of the step or, in a validation, for the end of the
     epoch; Ctrl-C then stops at once, while another SIGTERM changes nothing: schedulers
     send several. Use as a context around `fit`, and as its last callback. Signals that
-    the caller ignores, or handles in its own way, stay the caller's.
+    the caller ignores, or handles in its own way, stay the caller's. Several processes
+    stop after the same step, whichever of them got the signal.
 
     Args:
         save: Writes the state after a step.
@@ -112,13 +114,16 @@ class Interruption(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         # At the last step of an epoch the validation still belongs to the state.
-        if self.requested and self.position.mid_epoch:
+        if self.position.mid_epoch and (number := self._of_any_process()):
             self.save()
-            raise stopping.interrupt(self.requested)
+            raise stopping.interrupt(number)
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.requested:
-            raise stopping.interrupt(self.requested)
+        if number := self._of_any_process():
+            raise stopping.interrupt(number)
+
+    def _of_any_process(self) -> int:
+        return processes.largest(self.requested or 0)
 
     def _request(self, number, frame):
         stopping.leave_dead_terminal()

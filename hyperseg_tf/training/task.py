@@ -4,6 +4,7 @@ Everything that a run says about its classes and samples is asked here, so that 
 network, the scores, the pictures and run.json cannot disagree.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import pipelines
 from hyperseg_tf import protocols
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import say
+from hyperseg_tf.training import processes
 from pipelines import Dataset, Stream
+from pipelines.stream import order
 from recipes import Recipe
 
 Colour = tuple[int, int, int]
@@ -143,7 +146,8 @@ class Task:
             as_bytes: Images are uint8 of 0..255, not normalised.
 
         Returns:
-            images (B, H, W, 3) float32, labels (B, H, W) uint8 of each batch.
+            images (B, H, W, 3) float32, labels (B, H, W) uint8 of each batch; of
+            several processes each has its own part of it.
         """
         return Stream(
             self.train_set,
@@ -154,11 +158,41 @@ class Task:
             cache=self.recipe.cache,
             replacement=self.recipe.replacement,
             dtype="uint8" if as_bytes else "float32",
+            part=(processes.index(), processes.count()),
         )
 
-    def evaluation_batches(self) -> Stream:
-        """Every validation sample once, in the order of the data; as above."""
-        return self._in_order(self.evaluate_set, self.recipe.evaluate_batch_size)
+    def first_samples(self, step: int) -> list[tuple[int, str]]:
+        """Number in the stream, and picture, of what this process takes in a step."""
+        size = self.recipe.batch_size // processes.count()
+        start = step * self.recipe.batch_size + processes.index() * size
+        numbered = order(
+            len(self.train_set),
+            self.recipe.seed,
+            start,
+            size,
+            shuffle=True,
+            replacement=self.recipe.replacement,
+        )
+        return [
+            (int(number), self.train_set[int(position)].image_source)
+            for number, position in numbered
+        ]
+
+    def evaluation_batches(self) -> Stream | Sequence:
+        """Every validation sample once, in the order of the data; as above.
+
+        Of several processes each has some batches whole, in turns, or none.
+        """
+        size = self.recipe.evaluate_batch_size
+        turns = range(0, len(self.evaluate_set), size)
+        own = [
+            place
+            for first in turns[processes.index() :: processes.count()]
+            for place in range(first, min(first + size, len(self.evaluate_set)))
+        ]
+        if processes.count() == 1:
+            return self._in_order(self.evaluate_set, size)
+        return self._in_order(self.evaluate_set.subset(own), size) if own else ()
 
     def overlay_samples(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """The validation samples to be drawn, spread evenly over the data.

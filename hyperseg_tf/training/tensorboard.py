@@ -54,7 +54,7 @@ class TensorBoardLog(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.steps += 1
         steps, total = self.before
-        self.before = (self.steps, self.steps * logs["loss"])
+        self.before = (self.steps, self.steps * float(logs["loss"]))
         if total is None or self.position.step % self.every:
             return
         # The loss in the logs is the mean of the epoch so far.
@@ -78,7 +78,7 @@ class TensorBoardLog(keras.callbacks.Callback):
                     tf.summary.text("recipe", f"```json\n{text}\n```")
             with self.writer.as_default(step=step):
                 for name, value in numbers.items():
-                    tf.summary.scalar(name, value)
+                    tf.summary.scalar(name, float(value))
                 for number, picture in enumerate(pictures):
                     tf.summary.image(f"validation/{number}", picture[None])
 

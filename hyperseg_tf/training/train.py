@@ -21,12 +21,20 @@ from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import ending_bars, say
 from hyperseg_tf.base.versions import versions
 from hyperseg_tf.network.model_file import restore
-from hyperseg_tf.training import class_weights
+from hyperseg_tf.training import class_weights, processes
 from hyperseg_tf.training.callbacks import callbacks
 from hyperseg_tf.training.deadline import Replanned
-from hyperseg_tf.training.devices import make_deterministic, on_gpu, scope, several
+from hyperseg_tf.training.devices import (
+    leave_gpus_to_jax,
+    make_deterministic,
+    on_gpu,
+    require_even,
+    run_scope,
+    scope,
+    several,
+)
 from hyperseg_tf.training.environment import environment
-from hyperseg_tf.training.failures import memory_in_words
+from hyperseg_tf.training.failures import lost_process_in_words, memory_in_words
 from hyperseg_tf.training.model import (
     Build,
     build_model,
@@ -41,6 +49,11 @@ from hyperseg_tf.training.pruning import pruning_of
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.saving import PARTIAL, SAVE_EVERY_MINUTES
 from hyperseg_tf.training.scores import patience_is_over
+from hyperseg_tf.training.shared_run import (
+    require_no_clock,
+    require_same,
+    tell_first_samples,
+)
 from hyperseg_tf.training.state import Interruption, Position
 from hyperseg_tf.training.task import Task
 from pipelines import Waiting
@@ -91,6 +104,7 @@ def train(
     extend: int | None = None,
     finish_by: datetime | None = None,
     deterministic: bool = False,
+    process: processes.Processes | None = None,
     _build_model: Build | None = None,
 ) -> TrainResult:
     """Train, validate after each epoch and keep the best model.
@@ -123,6 +137,8 @@ def train(
             then; local time.
         deterministic: Two runs on the same machine end with the same bits, on a GPU,
             too; see `devices.make_deterministic`.
+        process: Which of several processes, that share each batch, this one is: JAX
+            only, and before anything was computed with it.
 
     Raises:
         UserError: Unsound data, at the start or later, an `out` that holds another
@@ -138,24 +154,34 @@ def train(
     recipe = _resolve(recipe, weights, epochs)
     if finish_by is not None and finish_by <= datetime.now():
         raise UserError(f"a time to finish by lies ahead: {finish_by:%F %T} is over.")
+    leave_gpus_to_jax()
+    if process is not None:
+        process.start()
     if deterministic:
         make_deterministic()
+    require_no_clock(finish_by)
     pruning_of(recipe)  # says what is missing before the data are read
-    task = Task.open(recipe, Path(data))
+    with processes.together():
+        task = Task.open(recipe, Path(data))
+        sharing = run_scope(devices)
     folder = RunFolder(Path(out))
     facts = {**task.facts(), "weights": None, "best": None}
-    facts |= {"versions": versions(), "environment": environment()}
-    with folder.locked():
-        old = folder.resumable(facts) if resume else None
-        facts["class_pixels"] = dict((old or {}).get("class_pixels") or {})
-        facts["checked"] = task.require(
-            old and old.get("checked"), facts["class_pixels"]
-        )
-        weights_of_classes = class_weights.of_run(task, facts["class_pixels"])
-        if resume:
-            folder.discard_leftovers()
-        else:
-            folder.discard()
+    backend = keras.backend.backend()
+    facts["versions"] = versions(*({backend} - {"tensorflow"}))
+    facts["environment"] = environment()
+    with folder.locked(), sharing:
+        with processes.together():
+            require_even(recipe.batch_size)
+            old = folder.resumable(facts) if resume else None
+            facts["class_pixels"] = dict((old or {}).get("class_pixels") or {})
+            facts["checked"] = task.require(
+                old and old.get("checked"), facts["class_pixels"]
+            )
+            weights_of_classes = class_weights.of_run(task, facts["class_pixels"])
+            if resume:
+                folder.discard_leftovers()
+            else:
+                folder.discard()
         plan = Plan.of(recipe, old)
         keras.utils.set_random_seed(recipe.seed)
         with scope(devices):
@@ -173,6 +199,7 @@ def train(
         position = Position(step, plan)
         say(_opening(recipe, facts, position))
         folder.write_facts(facts)
+        require_same(folder, facts, step)
         position.over = patience_is_over(recipe, facts, position)
         if position.step < plan.until and not position.over:
             bar = sys.stderr.isatty() if progress is None else progress
@@ -181,7 +208,7 @@ def train(
                 feed_bytes = on_gpu() and task.can_feed_bytes
             if feed_bytes:
                 take_bytes(model)
-            with memory_in_words(recipe, folder):
+            with memory_in_words(recipe, folder), lost_process_in_words(folder):
                 # Several devices have their batches fetched for them, ahead of it.
                 # Clocks are not deterministic, and TensorFlow refuses them there.
                 counted = not several(model) and not deterministic
@@ -192,6 +219,8 @@ def train(
                 _fit(model, task, position, around, waiting, feed_bytes)
         else:
             say(_over(recipe, position))
+        with processes.together():
+            pass  # The first one has written everything.
         rows = folder.read_log()
     best = facts["best"]
     return TrainResult(
@@ -215,6 +244,7 @@ def _fit(
 ) -> None:
     """Train from `position` to the recipe's end."""
     *_, saving = around
+    tell_first_samples(task, position.step)
     # Keras prints to stdout, which is for results.
     with Interruption(position, saving.save) as last, redirect_stdout(sys.stderr):
         while position.step < position.plan.until and not position.over:

@@ -13,7 +13,8 @@ EVERY_OPTION = (
     "--data d --out o --set overlays=3 --set ema=0.5 --weights none "
     "--preset hyperseg_tiny --epochs 3 --batch-size 2 --learning-rate 1e-4 "
     "--split-val 0.1 --read-labels first=1 --devices 2 --save-every 5 "
-    "--deterministic --anneal 7 --finish-by 2030-05-06T12:30:00"
+    "--deterministic --anneal 7 --finish-by 2030-05-06T12:30:00 "
+    "--processes 2 --process-id 1 --coordinator h:1 --heartbeat 9"
 )
 
 
@@ -56,3 +57,17 @@ def test_options_are_short_for_fields_of_the_recipe(monkeypatch):
     (recipe,) = found
     assert (recipe.epochs, recipe.batch_size) == (3, 2)
     assert (recipe.learning_rate, recipe.preset) == (1e-4, "hyperseg_s_lite0")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--processes 2", "--process-id, --coordinator is missing"),
+        ("--heartbeat 9", "--processes, --process-id, --coordinator is missing"),
+        ("--processes 2 --process-id 2 --coordinator h:1", "process 2 of 2"),
+        ("--processes 2 --process-id 0 --coordinator h", "HOST:PORT: got 'h'"),
+    ],
+)
+def test_a_process_says_which_of_how_many_it_is(words, said):
+    with pytest.raises(UserError, match=said):
+        train.run(parsed(f"train demo --data d --out o {words}"))

@@ -1,9 +1,11 @@
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.training import devices
 from hyperseg_tf.training.devices import scope
 
 
@@ -64,3 +66,17 @@ def test_devices_that_are_not_there_are_refused(count, devices, gpus):
 def test_one_gpu_may_be_asked_for_where_there_is_none(gpus):
     gpus(0)
     assert isinstance(scope(1), nullcontext)
+
+
+@pytest.mark.parametrize("size, fits", [(6, True), (7, False)])
+def test_devices_of_jax_share_a_batch_evenly(size, fits, monkeypatch):
+    class Sharing:
+        class device_mesh:
+            devices = np.zeros(3)
+
+    monkeypatch.setattr(devices, "_distribution", Sharing)
+    if fits:
+        devices.require_even(size)
+    else:
+        with pytest.raises(UserError, match="to a multiple of 3"):
+            devices.require_even(size)

@@ -3,9 +3,10 @@ import pytest
 import tensorflow as tf
 
 from hyperseg_tf.evaluation.metrics import ConfusionMatrix, mean_iou
+from hyperseg_tf.training.compiled import any_size
 from hyperseg_tf.training.losses import BootstrappedCrossEntropy
 from hyperseg_tf.training.run_folder import RunFolder
-from hyperseg_tf.training.scores import SaveBest, Validation, any_size, lowest_classes
+from hyperseg_tf.training.scores import SaveBest, Validation, lowest_classes
 from tests.training.three_channels import draw, identity
 
 

@@ -9,6 +9,7 @@ from PIL import Image
 import pipelines
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.pixels import normalise
+from hyperseg_tf.training import processes
 from hyperseg_tf.training.task import Task
 from pipelines import load_sample
 from tests.training.tiny_run import recipe, write_data
@@ -189,3 +190,23 @@ def test_a_val_that_is_there_and_empty_is_like_none(tmp_path):
     with pytest.raises(UserError, match="found 1 images, 0 labels") as error:
         Task.open(recipe(), data)
     assert "--split-val" not in str(error.value)
+
+
+def test_processes_share_the_validation_and_begin_with_their_own_samples(
+    data, monkeypatch
+):
+    task = Task.open(recipe(batch_size=4, evaluate_batch_size=2), data)
+    whole = [labels.numpy() for _, labels in task.evaluation_batches()]
+    numbered = task.first_samples(5)
+    assert [number for number, _ in numbered] == [20, 21, 22, 23]
+    monkeypatch.setattr(processes, "count", lambda: 4)
+    found, first = [], []
+    for index in range(4):
+        monkeypatch.setattr(processes, "index", lambda index=index: index)
+        found += [labels.numpy() for _, labels in task.evaluation_batches()]
+        first += task.first_samples(5)
+    # Two batches of three samples: two processes have none.
+    assert len(found) == len(whole) == 2
+    for ours, theirs in zip(found, whole, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert first == numbered
