@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from hyperseg_tf.ops import replicas
+
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
 class PartedAdam(keras.optimizers.Adam):
@@ -50,6 +52,19 @@ class PartedAdam(keras.optimizers.Adam):
             free = ops.cast(self._iterations >= self.frozen_steps, learning_rate.dtype)
             learning_rate = learning_rate * free * self.part_rate
         super().update_step(gradient, variable, learning_rate)
+
+    def _clip_gradients(self, grads):
+        """Scale gradients by the norm of the whole batch's.
+
+        Keras clips on each device what it has, before the devices are summed: what
+        comes out depends on how many there are.
+        """
+        if not self.global_clipnorm or replicas.count() == 1:
+            return super()._clip_gradients(grads)
+        squares = [ops.sum(ops.square(replicas.total(g))) for g in grads]
+        norm = ops.sqrt(sum(squares))
+        factor = self.global_clipnorm / ops.maximum(norm, self.global_clipnorm)
+        return [g * ops.cast(factor, g.dtype) for g in grads]
 
     def finalize_variable_values(self, trainable_variables):
         """Leave the variables as they are when `fit` ends.
