@@ -211,6 +211,10 @@ def _steps(optimizer):
     return np.concatenate([np.asarray(v).ravel() for v in variables])
 
 
+def _serialized(what):
+    return keras.saving.serialize_keras_object(what)
+
+
 def _counts(metric):
     rng = np.random.default_rng(3)
     metric.update_state(rng.integers(0, 4, (2, 5, 7)), rng.integers(0, 4, (2, 5, 7)))
@@ -274,6 +278,24 @@ OTHERS = {
             "use_ema": True,
         },
         _steps,
+    ),
+    "ScaledLoss": (
+        {
+            "inner_optimizer": _serialized(keras.optimizers.SGD(0.5)),
+            "initial_scale": 4.0,
+            "dynamic_growth_steps": 2,
+        },
+        _steps,
+    ),
+    "Staged": (
+        {
+            "parts": [
+                (0, 0, _serialized(keras.optimizers.schedules.CosineDecay(0.3, 70))),
+                (9, 5, _serialized(keras.optimizers.schedules.CosineDecay(0.2, 30))),
+            ],
+            "warmup": 4,
+        },
+        lambda rate: [float(rate(step)) for step in (0, 2, 8, 9, 20, 80)],
     ),
     "PolyDecay": (
         {"initial": 0.3, "power": 0.9, "steps": 70, "every": 8, "warmup": 9},

@@ -91,9 +91,19 @@ class ScaledLoss(keras.optimizers.LossScaleOptimizer):
     the inner optimizer's `iterations`, which its learning rate follows.
 
     Args:
-        inner_optimizer: What takes the steps.
+        inner_optimizer: What takes the steps, or its serialized form.
         **kwargs: Of `keras.optimizers.LossScaleOptimizer`.
     """
+
+    def __init__(self, inner_optimizer, **kwargs):
+        if isinstance(inner_optimizer, dict):
+            inner_optimizer = keras.saving.deserialize_keras_object(inner_optimizer)
+        super().__init__(inner_optimizer, **kwargs)
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Make one from `get_config`, which Keras' own takes its inner one out of."""
+        return cls(**config)
 
     def apply(self, grads, trainable_variables=None):
         """Take a step, or leave it out."""
