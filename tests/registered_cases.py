@@ -7,6 +7,8 @@ import keras
 import numpy as np
 
 from hyperseg_tf import presets
+from hyperseg_tf.training.optimizer import PartedAdam
+from hyperseg_tf.training.schedules import PolyDecay
 
 
 @dataclass(frozen=True)
@@ -211,10 +213,6 @@ def _steps(optimizer):
     return np.concatenate([np.asarray(v).ravel() for v in variables])
 
 
-def _serialized(what):
-    return keras.saving.serialize_keras_object(what)
-
-
 def _counts(metric):
     rng = np.random.default_rng(3)
     metric.update_state(rng.integers(0, 4, (2, 5, 7)), rng.integers(0, 4, (2, 5, 7)))
@@ -281,7 +279,7 @@ OTHERS = {
     ),
     "ScaledLoss": (
         {
-            "inner_optimizer": _serialized(keras.optimizers.SGD(0.5)),
+            "inner_optimizer": keras.saving.serialize_keras_object(PartedAdam(0.5)),
             "initial_scale": 4.0,
             "dynamic_growth_steps": 2,
         },
@@ -290,8 +288,8 @@ OTHERS = {
     "Staged": (
         {
             "parts": [
-                (0, 0, _serialized(keras.optimizers.schedules.CosineDecay(0.3, 70))),
-                (9, 5, _serialized(keras.optimizers.schedules.CosineDecay(0.2, 30))),
+                (0, 0, PolyDecay(0.3, 0.9, 70, every=2).get_config()),
+                (9, 5, PolyDecay(0.2, 2.0, 30).get_config()),
             ],
             "warmup": 4,
         },

@@ -84,20 +84,21 @@ class PartedAdam(keras.optimizers.Adam):
 
 @keras.saving.register_keras_serializable("hyperseg_tf")
 class ScaledLoss(keras.optimizers.LossScaleOptimizer):
-    """An optimizer for float16: small gradients do not vanish, large ones are left out.
+    """`PartedAdam` for float16: small gradients do not vanish, large ones are left out.
 
     The scale is halved in a step whose gradients are not finite, which changes no
     weight; it is doubled after many that are. Such steps are counted here, and not in
     the inner optimizer's `iterations`, which its learning rate follows.
 
     Args:
-        inner_optimizer: What takes the steps, or its serialized form.
+        inner_optimizer: What takes the steps, or its serialized form, which is never
+            looked up by the names in it.
         **kwargs: Of `keras.optimizers.LossScaleOptimizer`.
     """
 
     def __init__(self, inner_optimizer, **kwargs):
         if isinstance(inner_optimizer, dict):
-            inner_optimizer = keras.saving.deserialize_keras_object(inner_optimizer)
+            inner_optimizer = PartedAdam.from_config(inner_optimizer["config"])
         super().__init__(inner_optimizer, **kwargs)
 
     @classmethod

@@ -72,7 +72,8 @@ class Staged(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         parts: (start, origin, decay) each, in order of the starts, the first 0: from
-            `start` on the rate is that of `decay` at the step minus `origin`.
+            `start` on the rate is that of `decay`, a `PolyDecay` or the arguments of
+            one, at the step minus `origin`.
         warmup: As in `PolyDecay`, over all of them.
 
     Raises:
@@ -87,10 +88,8 @@ class Staged(keras.optimizers.schedules.LearningRateSchedule):
             )
         super().__init__()
         self.parts = [
-            (start, origin, keras.saving.deserialize_keras_object(decay))
-            if isinstance(decay, dict)
-            else (start, origin, decay)
-            for start, origin, decay in parts
+            (*steps, PolyDecay(**decay) if isinstance(decay, dict) else decay)
+            for *steps, decay in parts
         ]
         self.warmup = warmup
 
@@ -104,8 +103,7 @@ class Staged(keras.optimizers.schedules.LearningRateSchedule):
         return rate * _share(taken, self.warmup) if self.warmup else rate
 
     def get_config(self):
-        serialize = keras.saving.serialize_keras_object
-        parts = [(*steps, serialize(decay)) for *steps, decay in self.parts]
+        parts = [(*steps, decay.get_config()) for *steps, decay in self.parts]
         return {"parts": parts, "warmup": self.warmup}
 
 
