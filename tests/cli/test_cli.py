@@ -177,6 +177,7 @@ def test_evaluate_prints_the_table_and_writes_the_files(model_file, tmp_path, ca
         assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_predict_goes_on_after_a_broken_file_and_says_so(model_file, tmp_path, capsys):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.png").write_text("no picture")

@@ -27,6 +27,7 @@ def clustered(model):
     return cluster(model, 16, smallest=150_000)
 
 
+@pytest.mark.slow
 def test_kernels_have_few_values_near_the_folded_ones(model, clustered):
     want = {
         kernel.name: np.asarray(kernel.variable) for kernel in kernels(model.fold())

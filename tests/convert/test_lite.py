@@ -152,6 +152,7 @@ def test_a_damaged_or_exchanged_file_is_refused_and_nothing_of_it_run(
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_other_files_do_not_fit(tmp_path):
     path = tmp_path / "lite.h5"
     path.write_bytes(b"x")

@@ -138,6 +138,7 @@ def test_a_model_without_a_source_gets_an_arch_of_its_preset(small, small_file):
     assert len(counters) > 50 and not any(counters)
 
 
+@pytest.mark.slow
 def test_a_bare_state_dict_needs_a_preset_and_brings_its_classes(
     small, state, tmp_path
 ):

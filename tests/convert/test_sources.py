@@ -38,6 +38,7 @@ def test_the_backbone_pads_as_the_file_was_made_for(tmp_path):
         HyperSeg.from_preset("hyperseg_tiny", weights=path, backbone_padding="same")
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_run_means_its_best_model(tiny):
     saved, path = tiny
     model = HyperSeg.from_preset("hyperseg_tiny", weights=path.parent)
@@ -62,6 +63,7 @@ def test_what_does_not_depend_on_the_classes_is_taken_from_a_model_for_others(ti
         assert (f"{weight.path}" in said) == stays
 
 
+@pytest.mark.slow
 def test_sources_that_do_not_fit_are_refused(tiny, tmp_path):
     (tmp_path / "weights.bin").write_bytes(b"")
     preset = presets.get("hyperseg_tiny")

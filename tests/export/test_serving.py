@@ -33,6 +33,7 @@ def _nothing(folder):
     (folder / "assets.extra" / "classes.json").write_text(json.dumps(facts))
 
 
+@pytest.mark.slow
 def test_a_version_lies_where_a_server_looks_for_it(base):
     assert sorted(path.name for path in base.iterdir()) == [
         "3",

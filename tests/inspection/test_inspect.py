@@ -80,6 +80,7 @@ def test_a_small_picture_has_one_patch_and_no_components(model):
     assert "one patch" in found.table()
 
 
+@pytest.mark.slow
 def test_shared_heads_are_split_into_their_levels_and_folded_scales_are_told():
     preset = replace(
         presets.get("hyperseg_tiny"), shared_levels=2, weight_groups=(16, 16, 8, 8)

@@ -233,6 +233,7 @@ def test_wrong_arguments_are_value_errors(data):
             batches(data, **{"batch_size": 1, **wrong})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("replacement", [False, True])
 def test_the_parts_of_a_batch_are_the_batch(data, replacement):
     options = {"batch_size": 6, "start": 12, "seed": 3, "replacement": replacement}

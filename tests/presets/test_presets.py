@@ -179,6 +179,7 @@ def test_a_coarser_grid_averages_the_signal():
     )
 
 
+@pytest.mark.slow
 def test_a_decoder_without_dpwconv_is_the_dynamic_one_with_one_set_of_weights():
     """The static decoder computes what a single patch of equal weights would."""
     preset = replace(

@@ -76,6 +76,7 @@ def test_the_notes_on_the_papers_figures_are_right():
     assert parameters / 1e6 == pytest.approx(10.23, abs=0.005)
 
 
+@pytest.mark.slow
 def test_generation_and_dynamic_convolutions_follow_equation_7_and_the_layout():
     preset = presets.get("hyperseg_tiny")
     count = counting.count(preset, (64, 128))

@@ -28,6 +28,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_says_on_what_it_was_made(run):
     facts = json.loads((run / "run/run.json").read_text())
     found = facts["environment"]
