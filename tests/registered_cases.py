@@ -92,6 +92,7 @@ LAYERS = {
             },
             ((1, 33, 50, 3),),
             no_half=_WHOLE_MODEL,
+            slow=True,
         ),
         "folded": LayerCase(
             {"preset": _TINY, "implementation": "einsum", "folded": True},

@@ -75,6 +75,7 @@ def test_work_of_a_batch_is_a_multiple_but_for_the_head():
     assert five.bytes == 5 * (one.bytes - learned) + learned
 
 
+@pytest.mark.slow
 def test_counted_work_is_that_of_the_traced_graph():
     from hyperseg_tf.profiling import counting
 

@@ -38,6 +38,7 @@ def test_released_layouts_go_back_and_forth():
     assert all(name.endswith("num_batches_tracked") for name in left)
 
 
+@pytest.mark.slow
 def test_deeper_context_heads_are_fused_from_the_same_entries(small):
     model = HyperSeg(replace(small.preset, context_levels=4))
     head = model.get_layer("context_head")

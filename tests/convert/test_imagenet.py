@@ -93,6 +93,7 @@ def test_a_file_sets_the_backbone_alone_and_the_log_says_so(
     assert said in caplog.text
 
 
+@pytest.mark.slow
 def test_efficientnet_computes_what_keras_applications_does(
     efficientnet, efficientnet_file
 ):
@@ -197,6 +198,7 @@ def resnet18_file(tmp_path_factory):
     return _torch_file(_ResNet18(), tmp_path_factory.mktemp("r18") / "resnet18.pth")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["resnet18", "pspnet18"])
 def test_resnet18_computes_what_torchvision_does(resnet18_file, backbone):
     model = _model(backbone, reductions=(1.0,) * 5, weights=resnet18_file)

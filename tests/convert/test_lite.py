@@ -73,6 +73,7 @@ def differences(found, wanted):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.ops
 @pytest.mark.parametrize(
     "number", [0, *(pytest.param(i, marks=pytest.mark.slow) for i in (1, 2))]
@@ -88,6 +89,7 @@ def test_features_at_all_strides_are_those_of_the_package(number, monkeypatch):
         assert max(differences(found, [*maps, head])) < 1e-4
 
 
+@pytest.mark.slow
 def test_our_images_differ_at_the_border_alone():
     model = model_of(0, weights="imagenet")
     maps, _ = reference(0)
@@ -121,6 +123,7 @@ def test_a_run_notes_the_file_and_its_licence():
     assert model.preset.num_classes == 3
 
 
+@pytest.mark.slow
 def test_the_backbone_pads_as_the_weights_were_trained():
     same = presets.get("hyperseg_m_lite1")
     assert same.backbone_padding == "static"

@@ -15,6 +15,7 @@ def tiny(tmp_path_factory):
     return model, path
 
 
+@pytest.mark.slow
 def test_a_model_file_sets_everything(tiny):
     saved, path = tiny
     model = HyperSeg.from_preset("hyperseg_tiny", weights=path)

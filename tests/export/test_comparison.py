@@ -184,6 +184,7 @@ def test_wrong_arguments_are_refused(scratch):
     assert list(scratch.glob("hyperseg_tf_*")) == []
 
 
+@pytest.mark.slow
 def test_exports_are_run_and_compared_with_the_model(scratch, tmp_path, monkeypatch):
     """The model's own row from ONNX, as what a HyperSeg is run by takes seconds."""
 

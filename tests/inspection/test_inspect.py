@@ -41,6 +41,7 @@ def test_patches_in_the_padding_are_left_out(found):
     assert any("9 of 4x6 patches are padding" in line for line in found.remarks)
 
 
+@pytest.mark.slow
 def test_the_patch_is_the_most_unusual_whole_one_or_the_named_one(model, image, found):
     assert not found.named and found.patch[0] < 2 and found.patch[1] < 4
     distance = 0

@@ -26,6 +26,7 @@ def registered(monkeypatch):
     return initial_weights.register
 
 
+@pytest.mark.slow
 def test_a_model_asks_the_registered_reader_for_padding_and_values(registered):
     registered(Constant())
     model = HyperSeg.from_preset("hyperseg_tiny", weights="ones")

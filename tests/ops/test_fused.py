@@ -350,6 +350,7 @@ def test_without_a_compiler_auto_takes_xla_and_says_why(tmp_path):
     assert done.stderr.count("slower path than they could: there is no compiler") == 1
 
 
+@pytest.mark.slow
 def test_a_model_runs_fused_folded_frozen_and_in_bfloat16():
     keras.utils.set_random_seed(0)
     model = HyperSeg.from_preset("hyperseg_tiny", implementation="fused")

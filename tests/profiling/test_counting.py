@@ -35,6 +35,7 @@ def _first_quick(names):
     return [first, *(pytest.param(name, marks=pytest.mark.slow) for name in rest)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", _first_quick(RELEASED))
 def test_released_models_have_the_known_multiply_adds(name):
     count = counting.count(presets.get(name))
@@ -99,6 +100,7 @@ def test_generation_and_dynamic_convolutions_follow_equation_7_and_the_layout():
     assert count.generated == sum(level.size for level in levels)
 
 
+@pytest.mark.slow
 def test_convolutions_are_counted_as_tensorflow_counts_them():
     model = HyperSeg.from_preset("hyperseg_tiny", implementation="einsum")
     function = tf.function(lambda x: model(x, training=False), autograph=False)

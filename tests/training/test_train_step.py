@@ -42,6 +42,7 @@ def _loss_and_gradients(model, gold, training=True):
     return float(loss), logits, tape, loss
 
 
+@pytest.mark.slow
 def test_first_loss_logits_gradients_and_statistics(model, gold):
     value, logits, tape, loss = _loss_and_gradients(model, gold)
     np.testing.assert_allclose(value, gold["sgd_train_losses_float32"][0], rtol=1e-5)
