@@ -1,13 +1,16 @@
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import keras
 import pytest
 
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.training import deadline
 from hyperseg_tf.training.deadline import Deadline, Replanned, parse_time
 from hyperseg_tf.training.plan import PLAN, Plan
+from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.state import Position
-from tests.training.tiny_run import recipe
+from hyperseg_tf.training.train import train
+from tests.training.tiny_run import build, recipe
 
 NOW = datetime(2030, 5, 6, 12, 30)
 
@@ -118,3 +121,25 @@ def test_times_are_read(text, found):
 def test_what_is_no_time_ahead_is_refused(text):
     with pytest.raises(UserError, match="a time to finish by is a clock time"):
         parse_time(text, NOW)
+
+
+@pytest.mark.slow
+def test_a_run_without_time_is_shortened_and_ready(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(deadline, "_FIRST", 2)
+    out = tmp_path / "run"
+    end = datetime.now() + timedelta(seconds=40)
+    result = train(
+        recipe(epochs=10_000, overlays=0), data, out, finish_by=end, _build_model=build
+    )
+    assert (datetime.now() - end).total_seconds() < 20
+    facts = RunFolder(out).read_facts()
+    stage = facts["plan"][-1]
+    assert stage["kind"] == "anneal" and result.log[-1]["step"] == stage["until"]
+    model = keras.models.load_model(out / "latest.keras")
+    assert int(model.optimizer.iterations) == stage["until"]
+
+
+def test_a_time_that_is_over_is_refused(data, tmp_path):
+    with pytest.raises(UserError, match="a time to finish by lies ahead"):
+        train(recipe(), data, tmp_path / "run", finish_by=datetime(2020, 1, 1))
+    assert not (tmp_path / "run").exists()

@@ -7,6 +7,7 @@ import tensorflow as tf
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.training import devices
 from hyperseg_tf.training.devices import scope
+from tests.training.tiny_run import assert_same_run, on_two_devices
 
 
 @pytest.fixture
@@ -80,3 +81,27 @@ def test_devices_of_jax_share_a_batch_evenly(size, fits, monkeypatch):
     else:
         with pytest.raises(UserError, match="to a multiple of 3"):
             devices.require_even(size)
+
+
+@pytest.mark.slow
+def test_accumulating_on_several_devices_is_refused(data, tmp_path):
+    done = on_two_devices(
+        f"""
+from hyperseg_tf.base.errors import UserError
+try:
+    train(recipe(accumulate=2), {str(data)!r}, {str(tmp_path / "run")!r},
+          devices=devices, _build_model=build)
+except UserError as error:
+    print(error)
+"""
+    )
+    assert "gradients are accumulated on one device: got accumulate=2" in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_two_deterministic_runs_end_with_the_same_bits(data, tmp_path):
+    code = "train(recipe(epochs=1), {!r}, {!r}, deterministic=True, _build_model=build)"
+    for name in "ab":
+        on_two_devices(code.format(str(data), str(tmp_path / name)))
+    assert_same_run(tmp_path / "a", tmp_path / "b")

@@ -11,6 +11,7 @@ from hyperseg_tf.training.model import (
     loss,
     twin_of,
 )
+from hyperseg_tf.training.optimizer import ScaledLoss, averaged_weights
 from hyperseg_tf.training.plan import Plan
 from hyperseg_tf.training.task import Task
 from tests.training.tiny_run import build, recipe, write_data
@@ -127,3 +128,16 @@ def test_twin_has_variables_of_its_own():
     for a, b in zip(model.get_weights(), twin.get_weights(), strict=True):
         np.testing.assert_array_equal(a + 1, b)
     label_model(model, None, {})  # a plain network takes no label
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_maps_have_16_bits_and_weights_and_the_copy_have_32(precision):
+    options = recipe(precision=precision, ema=0.9)
+    model, _ = build_model(options, 3, build)
+    compile_model(model, options)
+    assert model.layers[1].compute_dtype == precision.removeprefix("mixed_")
+    assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+    assert isinstance(model.optimizer, ScaledLoss) == (precision == "mixed_float16")
+    averages = averaged_weights(model)
+    assert [a.shape for a in averages] == [w.shape for w in model.weights]

@@ -10,7 +10,8 @@ from hyperseg_tf.training.optimizer import (
     backbone_places,
     steps_of,
 )
-from tests.training.test_train import Stop
+from hyperseg_tf.training.train import train
+from tests.training.stopped import Stop, whole_and_in_parts
 from tests.training.tiny_run import assert_same_state, build, recipe
 
 
@@ -122,8 +123,6 @@ OPTIONS = {"ema": 0.8, "warmup_steps": 3, "clip_norm": 0.5}
 
 @pytest.mark.slow
 def test_a_run_with_all_of_it_goes_on_as_if_never_stopped(data, tmp_path, monkeypatch):
-    from hyperseg_tf.training.train import train
-
     options = recipe(**OPTIONS)
     whole = train(options, data, tmp_path / "whole", _build_model=build)
     with monkeypatch.context() as patch:
@@ -154,3 +153,25 @@ def test_recipes_refuse_numbers_out_of_range(bad):
     (name,) = bad
     with pytest.raises(ValueError, match=rf"{name} must be"):
         recipe(**bad)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_between_two_steps_whose_gradients_are_averaged(
+    data, tmp_path, monkeypatch
+):
+    options = recipe(accumulate=3)
+    result = whole_and_in_parts(monkeypatch, options, data, tmp_path)
+    plain = train(recipe(), data, tmp_path / "plain", _build_model=build)
+    assert [row["lr"] for row in plain.log] == [row["lr"] for row in result.log]
+    assert plain.log[0]["loss"] != result.log[0]["loss"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_a_run_of_16_bits_learns_and_goes_on_as_if_never_stopped(
+    precision, data, tmp_path, monkeypatch
+):
+    options = recipe(precision=precision, ema=0.8)
+    result = whole_and_in_parts(monkeypatch, options, data, tmp_path)
+    assert result.log[-1]["loss"] < 0.9 * result.log[0]["loss"]
+    assert ("skipped" in result.log[0]) == (precision == "mixed_float16")

@@ -1,9 +1,13 @@
+import math
+
 import pytest
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.training.plan import PLAN, Plan, changed
+from hyperseg_tf.training.train import train
 from recipes import Prune
-from tests.training.tiny_run import recipe
+from tests.training.stopped import stop_after
+from tests.training.tiny_run import assert_same_run, build, recipe
 
 
 def _plan(**changes):
@@ -89,6 +93,9 @@ def test_the_optimizer_s_config_keeps_the_rates():
     assert [float(again(i)) for i in range(9)] == [float(schedule(i)) for i in range(9)]
 
 
+STAGE = _plan().annealed(5, 4).as_data()[0]
+
+
 @pytest.mark.parametrize(
     "stages",
     [
@@ -96,7 +103,10 @@ def test_the_optimizer_s_config_keeps_the_rates():
         [3],
         [{"start": 1}],
         "x",
-        [{**_plan().annealed(5, 4).as_data()[0], "until": 5}],
+        [STAGE | {"until": 5}],
+        [STAGE | {"until": math.inf}],
+        [STAGE | {"initial": math.nan}],
+        [STAGE | {"kind": "other"}],
     ],
 )
 def test_a_damaged_plan_is_named(stages):
@@ -131,3 +141,36 @@ def test_a_run_that_prunes_keeps_its_length():
     for call in (lambda: pruned.annealed(1, 2), lambda: pruned.extended(1, 9)):
         with pytest.raises(UserError, match="a run that prunes takes its time"):
             call()
+
+
+def _go(data, out, **options):
+    return train(recipe(), data, out, _build_model=build, **options)
+
+
+def _told(result):
+    return [(row["step"], row["loss"], row["val_miou"]) for row in result.log]
+
+
+@pytest.mark.slow
+def test_an_annealed_run_that_is_stopped_ends_like_one_that_is_not(
+    data, tmp_path, monkeypatch
+):
+    for name, stops in (("whole", ()), ("parts", (6, 9))):
+        out = tmp_path / name
+        stop_after(5, monkeypatch, recipe(), data, out)
+        for step in stops:
+            stop_after(step, monkeypatch, recipe(), data, out, anneal=5)
+        result = _go(data, out, anneal=5)
+        assert [row["step"] for row in result.log] == [4, 8, 10]
+        assert 0 < result.log[2]["lr"] < result.log[1]["lr"] < result.log[0]["lr"]
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+    # It is over, and goes on only where more is asked.
+    again = _go(data, out, anneal=5)
+    assert _told(again) == _told(result) and again.epochs == 3
+    longer = _go(data, out, extend=4)
+    assert [row["step"] for row in longer.log] == [4, 8, 10, 12, 16]
+    assert _told(longer)[:3] == _told(result) and longer.epochs == 5
+    assert longer.log[3]["lr"] == pytest.approx(0.03 * (1 - 11 / 16) ** 0.9)
+    with pytest.raises(UserError, match="and it has 16; give more epochs"):
+        _go(data, out, extend=3)

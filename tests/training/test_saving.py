@@ -5,7 +5,7 @@ from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.saving import PARTIAL
 from hyperseg_tf.training.train import train
 from tests.training.kill_runs import kill_runs
-from tests.training.test_train import Stop
+from tests.training.stopped import Stop
 from tests.training.tiny_run import assert_same_run, build, recipe
 
 

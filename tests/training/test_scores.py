@@ -7,7 +7,9 @@ from hyperseg_tf.training.compiled import any_size
 from hyperseg_tf.training.losses import BootstrappedCrossEntropy
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.scores import SaveBest, Validation, lowest_classes
+from hyperseg_tf.training.train import train
 from tests.training.three_channels import draw, identity
+from tests.training.tiny_run import build, recipe
 
 
 def test_validation_scores_the_model_and_weighs_a_part_batch_by_its_images():
@@ -83,3 +85,16 @@ def test_validation_pads_images_that_the_network_refuses():
         images = tf.random.stateless_normal((2, *size, 3), (0, 1))
         np.testing.assert_array_equal(any_size(network, images), images)
     assert sizes == [(32, 41), (32, 32), (33, 40)]
+
+
+@pytest.mark.slow
+def test_a_run_ends_when_its_patience_does(data, tmp_path, capsys):
+    # A rate that changes nothing: the first epoch stays the best.
+    options = recipe(patience=2, epochs=9, learning_rate=1e-9, norm_momentum=0.999)
+    out = tmp_path / "run"
+    result = train(options, data, out, _build_model=build)
+    last = result.best_epoch + 2
+    assert result.epochs == last < 9 and result.log[-1]["epoch"] == last
+    assert "for 2: the run ends" in capsys.readouterr().err
+    again = train(options, data, out, _build_model=build)
+    assert again.epochs == last and "2 epochs were no better" in capsys.readouterr().err

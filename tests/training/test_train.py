@@ -21,6 +21,7 @@ from hyperseg_tf.base.versions import versions
 from hyperseg_tf.evaluation.metrics import iou_per_class, mean_iou
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.train import train
+from tests.training.stopped import Stop
 from tests.training.tiny_run import (
     assert_same_state,
     build,
@@ -37,22 +38,6 @@ def whole(data, tmp_path_factory):
     """A run that nothing interrupted."""
     out = tmp_path_factory.mktemp("runs") / "whole"
     return train(recipe(), data, out, _build_model=build), out
-
-
-class Stop:
-    """A callback-like hook that sends Ctrl-C after the given optimizer step."""
-
-    def __init__(self, monkeypatch, step):
-        from hyperseg_tf.training.state import Position
-
-        original = Position.on_train_batch_end
-
-        def hook(position, batch, logs=None):
-            original(position, batch, logs)
-            if position.step == step:
-                os.kill(os.getpid(), signal.SIGINT)
-
-        monkeypatch.setattr(Position, "on_train_batch_end", hook)
 
 
 def test_run_folder_is_complete(whole):
@@ -479,3 +464,23 @@ def test_data_that_vanish_while_it_trains_are_named(split, tmp_path, monkeypatch
         train(recipe(cache=False, epochs=9), folder, tmp_path / "r", _build_model=build)
     model = keras.models.load_model(tmp_path / "r" / "latest.keras")
     assert int(model.optimizer.iterations) % 4 == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"weights": "nowhere.keras"}, "nowhere.keras does not exist"),
+        ({"anneal": 0}, "annealed in at least 1 step"),
+        ({"extend": 2}, "give more epochs"),
+    ],
+)
+def test_what_is_refused_discards_no_run(wrong, message, whole, data, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(whole[1], out)
+    options = {} if "weights" in wrong else {"_build_model": build}
+    preset = recipe(preset="hyperseg_tiny") if "weights" in wrong else recipe()
+    with pytest.raises(UserError, match=message):
+        train(preset, data, out, resume=False, **wrong, **options)
+    assert_same_state(out, whole[1])
+    assert (out / "log.csv").read_bytes() == (whole[1] / "log.csv").read_bytes()
