@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.reporting.written_run import write_run
+
 TAKEN, REFUSED, CRASHED = "taken", "refused", "crashed"
 
 # What an answer is: the outcome and what was said.
@@ -128,6 +130,19 @@ def _train(data: Path, folder: Path, weights: object) -> Answer:
     )
 
 
+def report_with(path: Path, folder: Path) -> Answer:
+    """`report` on a run that the case is a picture of."""
+    run = folder / "out" / "told"
+    shown = run / "overlays" / "epoch_0002.png"
+    if not run.exists():
+        write_run(run)
+        shown.parent.mkdir()
+    shown.unlink(missing_ok=True)
+    shown.symlink_to(path)
+    page = folder / "out" / "report.html"
+    return command("report", run, "--out", page, "--overwrite")
+
+
 DOORS = {
     "models": {
         "load": load_model,
@@ -150,5 +165,6 @@ DOORS = {
         "evaluate labels": evaluate_as("labels"),
         "train images": train_as("images"),
         "train labels": train_as("labels"),
+        "report": report_with,
     },
 }
