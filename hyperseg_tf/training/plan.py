@@ -5,6 +5,7 @@ same, and it can be extended; run.json keeps what was changed, so that every par
 the run, and every resumption, sees the same rates.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -66,10 +67,14 @@ class Plan:
         try:
             stages = [Stage(**stage) for stage in (facts or {}).get(PLAN) or ()]
             numbers = [[s.start, s.until, s.origin] for s in stages]
+            if not all(type(number) is int for stage in numbers for number in stage):
+                raise ValueError("a step is no whole number")
             if not all(0 <= o <= s < u for s, u, o in numbers):
                 raise ValueError("a stage ends before it starts")
-            if not all(stage.initial > 0 for stage in stages):
+            if not all(0 < stage.initial < math.inf for stage in stages):
                 raise ValueError("a rate is not positive")
+            if not all(stage.kind in ("anneal", "extend") for stage in stages):
+                raise ValueError("a stage is of no known kind")
             if numbers != sorted(numbers, key=lambda stage: stage[0]):
                 raise ValueError("its stages are not in order")
         except (TypeError, ValueError) as error:

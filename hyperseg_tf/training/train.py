@@ -178,10 +178,6 @@ def train(
                 old and old.get("checked"), facts["class_pixels"]
             )
             weights_of_classes = class_weights.of_run(task, facts["class_pixels"])
-            if resume:
-                folder.discard_leftovers()
-            else:
-                folder.discard()
         plan = Plan.of(recipe, old)
         keras.utils.set_random_seed(recipe.seed)
         with scope(devices):
@@ -197,6 +193,12 @@ def train(
         change_rate(model, plan.schedule())
         facts[PLAN] = plan.as_data()
         position = Position(step, plan)
+        with processes.together():
+            # Not before all that can be refused is known to be right.
+            if resume:
+                folder.discard_leftovers()
+            else:
+                folder.discard()
         say(_opening(recipe, facts, position))
         folder.write_facts(facts)
         require_same(folder, facts, step)
@@ -242,7 +244,7 @@ def _fit(
     waiting: Waiting | None,
     feed_bytes: bool,
 ) -> None:
-    """Train from `position` to the recipe's end."""
+    """Train from `position` to the end of its plan."""
     *_, saving = around
     tell_first_samples(task, position.step)
     # Keras prints to stdout, which is for results.
