@@ -1,4 +1,4 @@
-"""`hyperseg-tf convert`: released checkpoints to models and back."""
+"""`hyperseg-tf convert`: released checkpoints to models and back, models to half."""
 
 import argparse
 import sys
@@ -16,10 +16,13 @@ def add(commands) -> None:
         help="turn a released .pth into a .keras file, or back",
         description="Read a released PyTorch checkpoint, without PyTorch and without "
         "running anything in it, and write it as a model file; with --to-pth the way "
-        "back. Exit status 1: written, but a tensor is beyond the tolerance.",
+        "back. With --half a model file of half the size. Exit status 1: written, but "
+        "a tensor is beyond the tolerance.",
     )
     parser.add_argument(
-        "source", type=Path, help=".pth checkpoint; with --to-pth a .keras file"
+        "source",
+        type=Path,
+        help=".pth checkpoint; with --to-pth or --half a .keras file",
     )
     parser.add_argument(
         "--preset",
@@ -39,8 +42,14 @@ def add(commands) -> None:
         metavar="FILE.npz",
         help="tensors of the released model to compare in the report",
     )
-    parser.add_argument(
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument(
         "--to-pth", action="store_true", help="write a checkpoint for the authors' code"
+    )
+    way.add_argument(
+        "--half",
+        action="store_true",
+        help="write a .keras file with kernels in float16, which compute in float32",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="replace what is at PATH"
@@ -52,9 +61,10 @@ def run(args: argparse.Namespace) -> int:
     """Convert and print what was written."""
     from hyperseg_tf.convert import files
 
-    if args.to_pth:
+    if args.to_pth or args.half:
         _check_alone(args)
-        written = files.keras_to_pth(args.source, args.out, args.overwrite)
+        write = files.keras_to_pth if args.to_pth else files.keras_to_half
+        written = write(args.source, args.out, args.overwrite)
     else:
         written = files.pth_to_keras(
             args.source,
@@ -81,5 +91,6 @@ def _check_alone(args):
     for option in ("preset", "report", "activations"):
         if getattr(args, option) is not None:
             raise UserError(
-                f"--to-pth needs nothing but the model: got --{option}; leave it out."
+                f"--{'to-pth' if args.to_pth else 'half'} needs nothing but the model: "
+                f"got --{option}; leave it out."
             )

@@ -9,6 +9,7 @@ from pathlib import Path
 from hyperseg_tf.base.atomic import atomic_file, check_file_target
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.convert import parity, pth
+from hyperseg_tf.network.half_file import save_half
 from hyperseg_tf.network.model_file import load
 from hyperseg_tf.presets import Preset
 
@@ -54,8 +55,7 @@ def pth_to_keras(
     """
     out = Path(out)
     report = None if report is None else Path(report)
-    if out.suffix != ".keras":
-        raise UserError(f"a model file ends in .keras: got {out}; rename it.")
+    _check_is_keras(out)
     if activations is not None and report is None:
         raise UserError(
             f"activations are compared for a report: {activations} has none; name its "
@@ -98,6 +98,35 @@ def keras_to_pth(
     check_file_target(out, overwrite)
     pth.to_pth(load(model), out, overwrite)
     return Written(out)
+
+
+def keras_to_half(
+    model: str | os.PathLike, out: str | os.PathLike, overwrite: bool = False
+) -> Written:
+    """Write a model's file at half its size, with kernels in float16.
+
+    It loads like any other and computes in float32, from kernels rounded to 11 bits.
+
+    Args:
+        model: As of `hyperseg_tf.load`.
+        out: The `.keras` file.
+        overwrite: Replace an existing file.
+
+    Raises:
+        UserError: `model` cannot be read, or a kernel is beyond float16's range;
+            nothing is written then.
+    """
+    out = Path(out)
+    _check_is_keras(out)
+    check_file_target(out, overwrite)
+    with atomic_file(out) as temporary:
+        save_half(load(model), temporary)
+    return Written(out)
+
+
+def _check_is_keras(out: Path) -> None:
+    if out.suffix != ".keras":
+        raise UserError(f"a model file ends in .keras: got {out}; rename it.")
 
 
 def _entries(rows: Sequence[tuple]) -> str:

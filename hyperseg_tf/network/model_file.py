@@ -24,7 +24,7 @@ from hyperseg_tf.base.archive import ArchiveError
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.hdf5 import HDF5Error
 from hyperseg_tf.base.text import first_line, shortened
-from hyperseg_tf.network import backbones
+from hyperseg_tf.network import backbones, bundled
 from hyperseg_tf.network.finite import check_finite
 from hyperseg_tf.network.layout import least_parameters
 from hyperseg_tf.network.metadata import check_metadata
@@ -34,7 +34,9 @@ from hyperseg_tf.presets import Preset
 # The model in the folder of a run.
 BEST = "model.keras"
 
-_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+_CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+# Of a `.keras` file.
+MEMBERS = ("metadata.json", _CONFIG, WEIGHTS)
 _LARGEST_CONFIG = 4_000_000
 
 # How `keras.Model.save` names the class; the first module is that of early files.
@@ -52,7 +54,8 @@ def load(path: str | Path) -> HyperSeg:
     The file may come from anybody: nothing in it is run, and no other file is opened.
 
     Args:
-        path: A `.keras` file, or the folder of a run, which has one.
+        path: A `.keras` file, the folder of a run, which has one, or the name of one of
+            `bundled.MODELS`.
 
     Returns:
         HyperSeg: Not compiled; weights are finite.
@@ -61,9 +64,7 @@ def load(path: str | Path) -> HyperSeg:
         UserError: The file is missing, damaged, no HyperSeg of this library, or has
             weights that are not finite.
     """
-    path = Path(path)
-    if (path / BEST).is_file():
-        path = path / BEST
+    path = file_of(path)
     with _refusals(path), archive.open_archive(path) as file:
         config = _read_config(file)
         with _weights(file) as weights:
@@ -73,13 +74,27 @@ def load(path: str | Path) -> HyperSeg:
     return model
 
 
+def file_of(path: str | Path) -> Path:
+    """The file that is meant by its path, that of its run, or a bundled model's name.
+
+    Raises:
+        UserError: A bundled model is not installed.
+    """
+    path = bundled.file_of(path)
+    best = path / BEST
+    return best if best.is_file() else path
+
+
 def read_preset(path: str | Path) -> Preset:
     """The architecture of the model in a `.keras` file, without its weights.
+
+    Args:
+        path: As of `load`.
 
     Raises:
         UserError: As `load`.
     """
-    path = Path(path)
+    path = file_of(path)
     with _refusals(path), archive.open_archive(path) as file:
         return _read_config(file)["preset"]
 
@@ -105,7 +120,7 @@ def check_complete(path: str | Path) -> None:
     """Raise `UserError` unless `path` is a `.keras` file with all its bytes."""
     path = Path(path)
     with _refusals(path), archive.open_archive(path) as file:
-        for member in (_CONFIG, _WEIGHTS):
+        for member in (_CONFIG, WEIGHTS):
             archive.check_member(file, member)
 
 
@@ -179,12 +194,12 @@ def _weights(file) -> Iterator[dict[str, h5py.Dataset]]:
     They lie in a copy that nobody else can write to; its path is the file's name.
     """
     with tempfile.TemporaryDirectory(prefix="hyperseg_tf_") as folder:
-        copy = Path(folder, _WEIGHTS)
-        archive.extract_member(file, _WEIGHTS, copy)
+        copy = Path(folder, WEIGHTS)
+        archive.extract_member(file, WEIGHTS, copy)
         try:
             opened = h5py.File(copy, "r")
         except (OSError, RuntimeError) as error:
-            raise HDF5Error(f"its {_WEIGHTS} is damaged ({error})") from error
+            raise HDF5Error(f"its {WEIGHTS} is damaged ({error})") from error
         with opened:
             yield hdf5.scan(opened, copy.stat().st_size)
 

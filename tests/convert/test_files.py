@@ -86,6 +86,10 @@ def test_the_command_refuses_what_makes_no_sense(small_file, tmp_path, capsys):
         ([there, "--to-pth", "--out", out], "ends in .pth"),
         ([there, "--to-pth", "--out", "a.pth", "--preset", "x"], "got --preset"),
         ([there, "--to-pth", "--out", "a.pth", "--report", "x"], "got --report"),
+        ([there, "--half", "--out", out], "must be a .keras file"),
+        ([there, "--half", "--out", str(tmp_path / "a.pth")], "ends in .keras"),
+        ([there, "--half", "--out", there], "is not overwritten"),
+        ([there, "--half", "--out", out, "--report", "x"], "--half needs nothing but"),
     ):
         assert cli.main(["convert", *words]) == 2, words
         printed = capsys.readouterr()
