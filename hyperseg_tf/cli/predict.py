@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 from hyperseg_tf.cli.passes import add_passes, passes_of
-from hyperseg_tf.cli.size import size
+from hyperseg_tf.cli.size import size_or_side
+from hyperseg_tf.network.bundled import MODELS
 
 
 def add(commands) -> None:
@@ -16,16 +17,28 @@ def add(commands) -> None:
         description="Write DIR/classes (PNG of class indices) and DIR/overlays "
         "(picture, class colours and a legend) at each picture's own size.",
     )
-    parser.add_argument("model", type=Path, help=".keras file written by train")
+    parser.add_argument(
+        "model",
+        type=Path,
+        help=".keras file written by train, the folder of a run, or the name of a "
+        "bundled model: " + ", ".join(MODELS),
+    )
     parser.add_argument(
         "inputs", nargs="+", metavar="INPUT", help="pictures and folders"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("predictions"),
+        metavar="DIR",
+        help="(default: %(default)s)",
+    )
     parser.add_argument(
         "--size",
-        type=size,
-        metavar="HxW",
-        help="resize pictures to this for the network (default: their own size)",
+        type=size_or_side,
+        metavar="HxW|SIDE",
+        help="resize pictures to this for the network, or their shorter side (default: "
+        "their own size; for a bundled model the side of what it was trained on)",
     )
     parser.add_argument(
         "--alpha",

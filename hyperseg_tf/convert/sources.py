@@ -11,7 +11,7 @@ from hyperseg_tf.convert.metadata import METADATA
 from hyperseg_tf.convert.pth import load_pth
 from hyperseg_tf.convert.released.checkpoint import open_checkpoint
 from hyperseg_tf.network.backbones import family
-from hyperseg_tf.network.model_file import BEST, load, read_preset
+from hyperseg_tf.network.model_file import file_of, load, read_preset
 from hyperseg_tf.presets import Preset
 
 _log = logging.getLogger("hyperseg_tf")
@@ -26,8 +26,8 @@ def load_weights(model, source: str | Path) -> str:
             (EfficientNet-Lite) or downloaded, the rest stays as it is; the path of a
             keras.applications `.h5` file, or of torch's `.pth` file of ResNet18,
             EfficientNet or -Lite, the same offline; or the path of a `.keras` file of
-            this library, of a run's folder, or of a released `.pth` checkpoint, which
-            set everything.
+            this library, of a run's folder, or of a released `.pth` checkpoint, or the
+            name of a bundled model, which set everything.
 
     Returns:
         A sentence that names the source.
@@ -112,13 +112,6 @@ def load_fitting(model, path: str | Path) -> str:
         f"weights: from {path}, trained for {other.preset.num_classes} classes; new "
         f"for {model.preset.num_classes}: {', '.join(fresh)}"
     )
-
-
-def file_of(source: str | Path) -> Path:
-    """The file that is meant; a folder of a run means its best model."""
-    path = Path(source)
-    best = path / BEST
-    return best if best.is_file() else path
 
 
 def _load_keras(model, path):

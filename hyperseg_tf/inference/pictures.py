@@ -42,7 +42,7 @@ DECODED = Limit(MAX_RESIZED_PIXELS, multiple=1)
 
 def limit_for(
     model: keras.Model,
-    image_size: tuple[int, int] | None = None,
+    image_size: tuple[int, int] | int | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Limit:
     """What a picture for this model may have; more if it is resized for the network."""

@@ -25,6 +25,7 @@ from hyperseg_tf.inference.segmenter import (
     class_names,
     open_model,
 )
+from hyperseg_tf.network.bundled import MODELS, is_bundled
 
 
 def predict(
@@ -35,11 +36,13 @@ def predict(
     The model runs as it is, so a dynamic convolution compiled by XLA costs seconds once
     for every new size; the fused one, which "auto" takes where it can be had, does not.
     For many pictures take `Segmenter`: folded and traced once, it is several times
-    quicker at every size.
+    quicker at every size. A bundled model is shown the picture at the size that it was
+    trained on.
 
     Args:
         model: A model with logits (B, H, W, C), whose weights are read at every call; a
-            `.keras` file or the folder of a run, which is loaded at every call.
+            `.keras` file, the folder of a run or the name of a bundled model, which is
+            loaded at every call.
         image: uint8 (H, W, 3) RGB of any size; or what `one_picture` takes: a path, a
             `PIL.Image`, RGBA, grey.
 
@@ -52,6 +55,9 @@ def predict(
             logits.
     """
     image = one_picture(image)
+    if is_bundled(model):
+        segmenter = Segmenter(open_model(model), MODELS[str(model)].short_side)
+        return segmenter.class_maps(image[None])[0]
     model = open_model(model)
     x, (height, width) = pixels.to_input(image[None])
     logits = model(x, training=False)[:, :height, :width]
@@ -75,7 +81,8 @@ class Predictions:
     Attributes:
         written: One for each picture.
         errors: One line per input that gave no class map.
-        notes: One line per folder in which files of other kinds were left out.
+        notes: One line per folder in which files of other kinds were left out, and one
+            on the size that a bundled model is shown.
     """
 
     written: tuple[Written, ...]
@@ -88,7 +95,7 @@ def predict_files(
     inputs: Iterable[str | Path],
     out: str | Path,
     *,
-    image_size: tuple[int, int] | None = None,
+    image_size: tuple[int, int] | int | None = None,
     alpha: float = 0.5,
     passes: Passes | None = None,
     max_pixels: int = pictures.MAX_PIXELS,
@@ -105,10 +112,14 @@ def predict_files(
     contains it. Alpha is dropped, grey repeated, of 16 bits the upper 8 are kept.
 
     Args:
-        model: A model, or its `.keras` file.
+        model: A model, its `.keras` file, the folder of its run, or the name of a
+            bundled one.
         inputs: Files and folders.
         out: Folder of the results; made where missing.
-        image_size: (height, width) that pictures are resized to for the network.
+        image_size: What pictures are resized to for the network, (height, width) or
+            the shorter side; None leaves them as they are, but for a bundled model,
+            which is shown pictures of the size that it was trained on unless `passes`
+            say otherwise.
         alpha: Weight of the colours in the overlay, 0..1.
         passes: Windows, sizes and mirror images of every picture; None for one pass.
         max_pixels: Of a picture that the network sees as a whole, padding included;
@@ -141,6 +152,12 @@ def predict_files(
                 f"results are written to a folder: {out / folder}: {error.strerror}; "
                 "name another --out."
             ) from None
+    if image_size is None and passes in (None, Passes()) and is_bundled(model):
+        image_size = MODELS[str(model)].short_side
+        notes.append(
+            f"{model} is shown pictures of {image_size} pixels at the shorter side, as "
+            "it was trained on; --size HxW, or SIDE, takes another size"
+        )
     model = open_model(model)
     segmenter = Segmenter(model, image_size, passes, max_pixels)
     draw = _Drawing(model, alpha)

@@ -19,9 +19,12 @@ from hyperseg_tf.inference.pictures import limit_for
 from hyperseg_tf.network.model_file import load
 from hyperseg_tf.ops import choice
 
+# The longer side of a resized picture over the shorter: a line of pixels stays one.
+_LONGEST = 8
+
 
 def open_model(model: keras.Model | str | Path) -> keras.Model:
-    """Return a model itself, or load it from a `.keras` file.
+    """Return a model itself, or load it from a file or by a bundled model's name.
 
     Raises:
         UserError: There is no readable model.
@@ -41,8 +44,10 @@ class Segmenter:
     Args:
         model: A `HyperSeg`, or any Keras model from images (B, H, W, 3) to logits
             (B, H, W, C). Later changes of its weights are not seen.
-        image_size: (height, width) that pictures are resized to for the network;
-            None leaves them as they are. Logits always have the picture's size.
+        image_size: (height, width) that pictures are resized to for the network; or
+            what their shorter side becomes, whose shape stays, up to a longer side of
+            8 times that. None leaves them as they are. Logits always have the
+            picture's size.
         passes: Windows, sizes and mirror images; windows are for class maps only.
         max_pixels: Of a picture that the network sees as a whole, padding included;
             class maps of larger ones are made through windows. None makes any as a
@@ -55,7 +60,7 @@ class Segmenter:
     def __init__(
         self,
         model: keras.Model,
-        image_size: tuple[int, int] | None = None,
+        image_size: tuple[int, int] | int | None = None,
         passes: Passes | None = None,
         max_pixels: int | None = None,
     ) -> None:
@@ -138,6 +143,8 @@ class Segmenter:
         """Logits of one pass at a multiple of the size, at the pictures' own size."""
         size = images.shape[1:3]
         seen = self.image_size
+        if isinstance(seen, int):
+            seen = _of_shape(size, seen)
         if scale != 1:
             seen = tuple(max(1, round(scale * side)) for side in seen or size)
         x, (height, width) = pixels.to_input(images, seen)
@@ -145,6 +152,12 @@ class Segmenter:
         if (height, width) != size:
             logits = keras.ops.image.resize(logits, size, interpolation="bilinear")
         return logits
+
+
+def _of_shape(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """The size of a picture (height, width) whose shorter side becomes `side`."""
+    factor = min(side / min(size), _LONGEST * side / max(size))
+    return tuple(max(1, round(factor * length)) for length in size)
 
 
 def best_classes(logits) -> np.ndarray:

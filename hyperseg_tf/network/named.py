@@ -1,4 +1,4 @@
-"""A model by what a user calls it: an object, a file or a preset."""
+"""A model by what a user calls it: an object, a file, a bundled model or a preset."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import keras
 
 from hyperseg_tf import presets
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.network import bundled
 from hyperseg_tf.network.model import HyperSeg
 from hyperseg_tf.network.model_file import load
 
@@ -16,7 +17,7 @@ def is_preset(model: keras.Model | str | Path) -> bool:
 
 
 def open_named(model: keras.Model | str | Path) -> keras.Model:
-    """Return a model itself, load its `.keras` file, or build a preset.
+    """Return a model itself, load its file or a bundled one, or build a preset.
 
     Raises:
         UserError: There is no such preset or file.
@@ -25,7 +26,7 @@ def open_named(model: keras.Model | str | Path) -> keras.Model:
         return model
     if is_preset(model):
         return HyperSeg.from_preset(str(model))
-    if not Path(model).exists():
+    if not bundled.is_bundled(model) and not Path(model).exists():
         raise UserError(
             f"a benchmark takes a .keras file or a preset: {model} is neither; "
             f"presets are {', '.join(presets.PRESETS)}."

@@ -14,9 +14,9 @@ from hyperseg_tf.base.pixels import normalise
 from hyperseg_tf.base.progress import say
 from hyperseg_tf.convert import lite
 from hyperseg_tf.convert.metadata import after_training
-from hyperseg_tf.convert.sources import file_of, load_fitting
+from hyperseg_tf.convert.sources import load_fitting
 from hyperseg_tf.network.model import HyperSeg
-from hyperseg_tf.network.model_file import read_preset
+from hyperseg_tf.network.model_file import file_of, read_preset
 from hyperseg_tf.training.devices import several
 from hyperseg_tf.training.losses.of_recipe import loss
 from hyperseg_tf.training.optimizer import PartedAdam, ScaledLoss, backbone_places

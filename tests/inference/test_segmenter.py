@@ -108,3 +108,19 @@ def test_a_model_is_opened_by_its_path(model, tmp_path):
     assert open_model(str(tmp_path / "model.keras")).preset == model.preset
     with pytest.raises(UserError, match="nowhere"):
         open_model(tmp_path / "nowhere.keras")
+
+
+def test_a_shorter_side_keeps_the_shape_and_is_bounded():
+    seen = []
+
+    def model(images):
+        seen.append(tuple(images.shape[1:3]))
+        return images
+
+    call = Segmenter(by_brightness(), 64)
+    call._call = model
+    for size in ((128, 192), (192, 128), (40, 64), (1, 4000), (4000, 1)):
+        logits = call.logits(np.zeros((1, *size, 3), "uint8"))
+        assert logits.shape[1:3] == size
+    # Sides are padded to 32 pixels at least.
+    assert seen == [(64, 96), (96, 64), (64, 102), (32, 512), (512, 32)]
