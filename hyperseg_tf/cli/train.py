@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from hyperseg_tf.base.errors import UserError
@@ -96,6 +97,13 @@ def add(commands) -> None:
         help="18:30, 2030-12-24T18:30, or 45m or 1h30m from now: shorten the run, its "
         "learning rate falling to zero, if it would take longer",
     )
+    parser.add_argument(
+        "--time",
+        metavar="TIME",
+        help="20m or 1h30m: measure what a step takes here and fit the size of the "
+        "crops, the batches, the network and the number of steps to it; with "
+        "--finish-by that long from now",
+    )
     several = parser.add_argument_group(
         "several processes, of one machine or of several",
         "Under KERAS_BACKEND=jax they share each batch: the same command in each, with "
@@ -145,6 +153,8 @@ def run(args: argparse.Namespace) -> int:
     from hyperseg_tf.training.train import train
 
     options = {} if args.save_every is None else {"save_every": args.save_every}
+    if args.time is not None:
+        recipe = _fitted(args, recipe, data)
     if args.finish_by is not None:
         # Once, so that the command to resume with means the same time.
         options["finish_by"] = parse_time(args.finish_by)
@@ -171,6 +181,25 @@ def run(args: argparse.Namespace) -> int:
         f"{pruned}"
     )
     return 0
+
+
+def _fitted(args: argparse.Namespace, recipe, data: Path):
+    """The recipe fitted to --time, which becomes settings and --finish-by."""
+    import recipes
+    from hyperseg_tf.training.budget import fitted_settings, settings_of_run
+    from hyperseg_tf.training.deadline import seconds_of
+
+    if args.finish_by is not None:
+        raise UserError(
+            "a run has a time or an end: got --time and --finish-by; leave one out."
+        )
+    begun, seconds = datetime.now(), seconds_of(args.time)
+    before = None if args.fresh else settings_of_run(recipe, args.out)
+    fitted = before or fitted_settings(recipe, data, seconds)
+    say(f"fitted to {args.time}: {' '.join(fitted) or 'nothing needed changing'}")
+    args.settings += fitted
+    args.time, args.finish_by = None, f"{begun + timedelta(seconds=seconds):%FT%T}"
+    return recipes.replace_from_strings(recipe, fitted)
 
 
 def _process(args: argparse.Namespace):

@@ -161,7 +161,22 @@ def parse_time(text: str, now: datetime | None = None) -> datetime:
     return found
 
 
-def _moment(text: str, now: datetime) -> datetime | None:
+def seconds_of(text: str) -> float:
+    """Read how long something may take, "45m", "1h30m", "90s".
+
+    Raises:
+        UserError: It is none of these.
+    """
+    seconds = _duration(text.strip())
+    if seconds is None:
+        raise UserError(
+            f"a time is written 45m, 1h30m or 90s: got {text!r}; --finish-by takes a "
+            "clock time."
+        )
+    return seconds
+
+
+def _duration(text: str) -> float | None:
     units = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
     seconds, number = 0.0, ""
     for letter in text.lower():
@@ -169,13 +184,17 @@ def _moment(text: str, now: datetime) -> datetime | None:
             try:
                 seconds += float(number) * units[letter]
             except ValueError:
-                break
+                return None
             number = ""
         else:
             number += letter
-    else:
-        if not number and 0 < seconds < 1e9:
-            return now + timedelta(seconds=seconds)
+    return seconds if not number and 0 < seconds < 1e9 else None
+
+
+def _moment(text: str, now: datetime) -> datetime | None:
+    seconds = _duration(text)
+    if seconds is not None:
+        return now + timedelta(seconds=seconds)
     try:
         clock = datetime.strptime(text, "%H:%M").time()
         found = datetime.combine(now.date(), clock)
