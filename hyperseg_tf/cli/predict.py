@@ -4,6 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from tqdm import tqdm
+
 from hyperseg_tf.cli.passes import add_passes, passes_of
 from hyperseg_tf.cli.size import size_or_side
 from hyperseg_tf.network.bundled import MODELS
@@ -51,7 +53,7 @@ def add(commands) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predict, print what was written, then what could not be read."""
+    """Predict, print what is written when it is, then what could not be read."""
     from hyperseg_tf.base.errors import UserError
     from hyperseg_tf.inference.predict import predict_files
 
@@ -64,11 +66,16 @@ def run(args: argparse.Namespace) -> int:
         image_size=args.size,
         alpha=args.alpha,
         passes=passes_of(args),
+        each=_print,
     )
-    for written in result.written:
-        print(written.classes, written.overlay)
     for note in result.notes:
         print(f"note: {note}", file=sys.stderr)
     for error in result.errors:
         print(f"hyperseg-tf: error: {error}", file=sys.stderr)
     return 2 if result.errors else 0
+
+
+def _print(written) -> None:
+    # Above the bar, which is on the same terminal; to stdout all the same.
+    tqdm.write(f"{written.classes} {written.overlay}", file=sys.stdout)
+    sys.stdout.flush()

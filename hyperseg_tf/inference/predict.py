@@ -1,7 +1,7 @@
 """Class maps of pictures: one array, or files and folders to PNG files."""
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +100,7 @@ def predict_files(
     passes: Passes | None = None,
     max_pixels: int = pictures.MAX_PIXELS,
     progress: Progress | None = None,
+    each: Callable[[Written], None] | None = None,
 ) -> Predictions:
     """Predict picture files and whole folders of them.
 
@@ -125,6 +126,7 @@ def predict_files(
         max_pixels: Of a picture that the network sees as a whole, padding included;
             larger ones are seen through windows of the size that the preset is for.
         progress: Called with (pictures done, pictures in all).
+        each: Called with every picture whose files are written.
 
     Raises:
         UserError: The model cannot be read, `out` cannot be made, or no input names
@@ -181,6 +183,8 @@ def predict_files(
             )
         else:
             written.append(result)
+            if each:
+                each(result)
         progress(done, len(found))
     return Predictions(tuple(written), tuple(errors), tuple(notes))
 

@@ -270,3 +270,18 @@ def test_logits_that_are_not_finite_are_no_classes(tmp_path):
     assert not list((tmp_path / "out" / "classes").iterdir())
     with pytest.raises(UserError, match="logits must be finite"):
         predict(model, picture())
+
+
+def test_every_picture_is_told_of_when_it_is_done(tmp_path, model):
+    for name in "abc":
+        Image.fromarray(picture()).save(tmp_path / f"{name}.png")
+    told = []
+
+    def each(written):
+        assert written.classes.is_file() and written.overlay.is_file()
+        told.append(
+            (written.source.name, len(list((tmp_path / "out/classes").iterdir())))
+        )
+
+    predict_files(model, [tmp_path], tmp_path / "out", each=each)
+    assert told == [("a.png", 1), ("b.png", 2), ("c.png", 3)]

@@ -91,6 +91,7 @@ def test_crops_are_no_larger_than_the_pictures(tmp_path):
         budget._median_size(task)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_as_it_was_fitted(tmp_path):
     tiny_run.write_data(tmp_path / "data")
     own = tiny_run.recipe(epochs=40, samples_per_epoch=500)
