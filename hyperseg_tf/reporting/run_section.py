@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from hyperseg_tf.reporting.advice import advice
 from hyperseg_tf.reporting.beside import Scored
 from hyperseg_tf.reporting.confusion import confusion
 from hyperseg_tf.reporting.costs import Costs
@@ -31,6 +32,7 @@ def section(run: Run, costs: Costs, anchor: str) -> Markup:
         "section",
         element("h2", run.name),
         _summary(run, costs),
+        _advice(run),
         element("h3", "Curves"),
         _curves(run),
         element("h3", "IoU of the classes"),
@@ -96,6 +98,15 @@ def _summary(run: Run, costs: Costs) -> Markup:
             ("time of the epochs", _duration(seconds)),
         ]
     )
+
+
+def _advice(run: Run) -> Markup | None:
+    """What to do next."""
+    found = advice(run)
+    if not found:
+        return None
+    items = [element("li", str(one)) for one in found]
+    return element("div", element("h3", "What to do next"), element("ul", items))
 
 
 def _stages(run: Run) -> str | None:
