@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from hyperseg_tf.base.duration import duration
 from hyperseg_tf.reporting.advice import advice
 from hyperseg_tf.reporting.beside import Scored
 from hyperseg_tf.reporting.confusion import confusion
@@ -95,7 +96,7 @@ def _summary(run: Run, costs: Costs) -> Markup:
                 for s in run.beside.scored
             ),
             *cost_facts(costs),
-            ("time of the epochs", _duration(seconds)),
+            ("time of the epochs", duration(seconds) if 0 < seconds < 1e9 else None),
         ]
     )
 
@@ -303,14 +304,3 @@ def _json(value: Any) -> str:
         return json.dumps(value, indent=2, ensure_ascii=False)
     except RecursionError:
         return cut(value)
-
-
-def _duration(seconds: float) -> str | None:
-    if not 0 < seconds < 1e9:
-        return None
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    return (
-        f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
-    )

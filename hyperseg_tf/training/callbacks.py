@@ -65,6 +65,7 @@ def callbacks(
         task.names,
         task.colours,
     )
+    measure = logs.Measure(position, batch, waited)
     listed = [
         position,
         pruning,
@@ -72,9 +73,9 @@ def callbacks(
         state.DropoutSeeds(recipe.seed, position),
         state.FiniteLoss(position, folder),
         validation,
-        logs.Measure(position, batch, waited),
+        measure,
         logs.EpochBar(position) if bar else None,
-        logs.EpochLine(position),
+        logs.EpochLine(position, lambda: measure.remaining, finish_by),
         scores.SaveBest(folder, facts, twin, first_epoch(recipe)),
         scores.Patience(recipe, facts, position) if recipe.patience else None,
         scores.SaveSparsity(folder, facts, twin) if pruning else None,

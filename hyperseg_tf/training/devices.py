@@ -149,6 +149,26 @@ def on_gpu() -> bool:
     return bool(_gpus())
 
 
+def peak_gpu_memory() -> int | None:
+    """The most bytes that the backend has had at once of one GPU of this process.
+
+    Of several GPUs the fullest counts. None without a GPU, or where the backend does
+    not say.
+    """
+    peaks = [_peak(name) for name in _gpus()]
+    return max((peak for peak in peaks if peak is not None), default=None)
+
+
+def _peak(gpu: str) -> int | None:
+    if _under_jax():
+        found = _jax_device(gpu).memory_stats() or {}
+        return found.get("peak_bytes_in_use")
+    try:
+        return tf.config.experimental.get_memory_info(gpu.upper())["peak"]
+    except (ValueError, KeyError):
+        return None
+
+
 def _under_jax() -> bool:
     return keras.backend.backend() == "jax"
 

@@ -3,13 +3,17 @@
 import math
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import keras
 from keras import ops
 
+from hyperseg_tf.base.duration import duration
+from hyperseg_tf.base.machine import peak_memory
 from hyperseg_tf.base.progress import draw, say
 from hyperseg_tf.training.curve import draw_curve
+from hyperseg_tf.training.devices import peak_gpu_memory
 from hyperseg_tf.training.optimizer import ScaledLoss
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.scores import lowest_classes
@@ -44,7 +48,9 @@ class Measure(keras.callbacks.Callback):
 
     Adds `lr` (of the last step), `images_per_s` (training alone, without the first
     step, which traces), `waited` (share of that time in which the next batch was not
-    ready, 0..1) and `seconds` (all of the epoch, validation included).
+    ready, 0..1), `seconds` (all of the epoch, validation included), and `memory_gib`
+    and `gpu_memory_gib`, the most that the process and the fullest of its GPUs have
+    had so far, where that is known.
 
     Args:
         waited: Seconds waited for batches so far; None where nobody counts them, and
@@ -62,8 +68,28 @@ class Measure(keras.callbacks.Callback):
         self.position = position
         self.batch_size = batch_size
         self.plan = None
+        self.num_steps = 0
+        self.validation = self.afterwards = 0.0
+        self.ended = None
+
+    @property
+    def remaining(self) -> float:
+        """Seconds to the end of the plan as this epoch went; NaN before it is known.
+
+        To be asked at the end of an epoch.
+        """
+        plan, step = self.position.plan, self.position.step
+        if not self.num_steps:
+            return math.nan
+        each = (self.train_end - self.train_start) / self.num_steps
+        between = self.validation + self.afterwards
+        return (plan.until - step) * each + (plan.epochs - plan.done(step)) * between
 
     def on_epoch_begin(self, epoch, logs=None):
+        if self.ended is not None:
+            # Drawing, saving: what the callbacks after this one do.
+            self.afterwards = time.perf_counter() - self.ended
+            self.ended = None
         # With another plan the step is traced again.
         self.traced = self.plan is self.position.plan
         self.plan = self.position.plan
@@ -92,7 +118,15 @@ class Measure(keras.callbacks.Callback):
         optimizer = getattr(self.model, "optimizer", None)
         if isinstance(optimizer, ScaledLoss):
             logs["skipped"] = optimizer.skipped
-        logs["seconds"] = time.perf_counter() - self.epoch_start
+        for name, peak in (
+            ("memory_gib", peak_memory()),
+            ("gpu_memory_gib", peak_gpu_memory()),
+        ):
+            if peak is not None:
+                logs[name] = peak / 2**30
+        self.ended = time.perf_counter()
+        self.validation = self.ended - self.train_end
+        logs["seconds"] = self.ended - self.epoch_start
 
     def _waited(self) -> float:
         return self.waited() if self.waited else 0.0
@@ -138,11 +172,23 @@ class EpochLine(keras.callbacks.Callback):
     """One line per epoch on stderr, and one of the classes of the lowest IoU.
 
     Beside a bar it tells the validation's scores.
+
+    Args:
+        remaining: Seconds to the end of the run, NaN where that is not known; None
+            tells nothing of it.
+        finish_by: When the run is over at the latest, however slow it is.
     """
 
-    def __init__(self, position: Position):
+    def __init__(
+        self,
+        position: Position,
+        remaining: Callable[[], float] | None = None,
+        finish_by: datetime | None = None,
+    ):
         super().__init__()
         self.position = position
+        self.remaining = remaining
+        self.finish_by = finish_by
 
     def on_epoch_end(self, epoch, logs=None):
         sparsity = f"sparsity {logs['sparsity']:.3f}  " if "sparsity" in logs else ""
@@ -156,11 +202,33 @@ class EpochLine(keras.callbacks.Callback):
             f"lr {logs['lr']:.2e}  {logs['images_per_s']:.1f} images/s  "
             f"{waited}"
             f"{logs['seconds']:.0f} s"
+            f"{_memory(logs)}{self._left()}"
         )
         lowest = lowest_classes(logs, _LOWEST)
         if lowest:
             each = ", ".join(f"{name} {iou:.3f}" for name, iou in lowest)
             say(f"  lowest IoU: {each}")
+
+    def _left(self) -> str:
+        """How long the run goes on, and until when."""
+        seconds = self.remaining() if self.remaining else math.nan
+        over = self.position.step >= self.position.plan.until
+        if over or not math.isfinite(seconds):
+            return ""
+        now = datetime.now()
+        end = now + timedelta(seconds=seconds)
+        if self.finish_by is not None:
+            # Until then the plan is made shorter, if need be.
+            end = max(now, min(end, self.finish_by))
+        seconds = (end - now).total_seconds()
+        clock = f"{end:%H:%M}" if end.date() == now.date() else f"{end:%d %b %H:%M}"
+        return f"  {duration(seconds)} left, until {clock}"
+
+
+def _memory(logs: Mapping[str, float]) -> str:
+    gpu = logs.get("gpu_memory_gib")
+    shown = f"  {logs['memory_gib']:.1f} GiB" if "memory_gib" in logs else ""
+    return shown if gpu is None else f"{shown}  {gpu:.1f} GiB of the GPU"
 
 
 class CsvLog(keras.callbacks.Callback):

@@ -1,3 +1,5 @@
+from datetime import datetime
+
 import keras
 import numpy as np
 import pytest
@@ -26,7 +28,51 @@ def test_speed_leaves_the_traced_step_out(monkeypatch):
     clock[0] += 6  # validation
     logs = {}
     measure.on_epoch_end(0, logs)
+    assert logs.pop("memory_gib") > 0.01  # TensorFlow alone is more.
     assert logs == {"lr": 2.0, "images_per_s": 2.0, "seconds": 50.0}
+
+
+def test_what_remains_is_steps_and_validations_as_long_as_the_last(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("hyperseg_tf.training.logs.time.perf_counter", lambda: clock[0])
+    position = Position(0, _plan(4, epochs=3))
+    measure = Measure(position, batch_size=2)
+
+    def epoch(*seconds, validation):
+        measure.on_epoch_begin(0)
+        for each in seconds:
+            clock[0] += each
+            position.step += 1
+            measure.on_train_batch_end(0)
+        clock[0] += validation
+        measure.on_epoch_end(0, {})
+
+    epoch(40, 1, 2, 3, validation=7)
+    assert measure.remaining == 8 * 2 + 2 * 7
+    clock[0] += 5  # Drawing and saving.
+    epoch(4, 4, 4, 4, validation=6)
+    assert measure.remaining == 4 * 4 + (6 + 5)
+    position.plan = position.plan.annealed(8, 2)
+    assert measure.remaining == 2 * 4 + (6 + 5)
+
+
+def test_before_a_step_was_timed_nothing_is_said_of_what_remains():
+    position = Position(0, _plan(1, epochs=3))
+    measure = Measure(position, batch_size=2)
+    measure.on_epoch_begin(0)
+    position.step += 1
+    measure.on_train_batch_end(0)  # Traced.
+    measure.on_epoch_end(0, {})
+    assert np.isnan(measure.remaining)
+
+
+def test_memory_of_a_gpu_stands_in_the_logs_where_there_is_one(monkeypatch):
+    monkeypatch.setattr("hyperseg_tf.training.logs.peak_gpu_memory", lambda: 3 * 2**29)
+    monkeypatch.setattr("hyperseg_tf.training.logs.peak_memory", lambda: None)
+    measure, logs = Measure(Position(1, _plan(3)), batch_size=2), {}
+    measure.on_epoch_begin(0)
+    measure.on_epoch_end(0, logs)
+    assert logs["gpu_memory_gib"] == 1.5 and "memory_gib" not in logs
 
 
 def test_waiting_is_a_share_of_the_time_without_the_traced_step(monkeypatch):
@@ -146,6 +192,37 @@ def test_line_of_an_epoch_has_its_scores(capsys):
     logs |= {"images_per_s": 3.0, "seconds": 61.4, "waited": 0.347}
     EpochLine(Position(0, _plan(3, epochs=7))).on_epoch_end(2, logs)
     assert "3.0 images/s  35% waiting for data  61 s" in capsys.readouterr().err
+
+
+def _line(capsys, step, seconds, finish_by=None, **logs):
+    """The line of the epoch that ends at a step of 21."""
+    names = ("loss", "val_loss", "val_miou", "lr", "images_per_s", "seconds")
+    position = Position(step, _plan(3, epochs=7))
+    line = EpochLine(position, lambda: seconds, finish_by)
+    line.on_epoch_end(step // 3 - 1, dict.fromkeys(names, 0.5) | logs)
+    return capsys.readouterr().err
+
+
+def test_line_of_an_epoch_tells_memory_and_when_the_run_is_over(capsys, monkeypatch):
+    class Noon(datetime):
+        @classmethod
+        def now(cls):
+            return cls(2030, 5, 6, 12)
+
+    monkeypatch.setattr("hyperseg_tf.training.logs.datetime", Noon)
+    said = _line(capsys, 6, 5400, memory_gib=1.26)
+    assert said.endswith("  0 s  1.3 GiB  1 h 30 min left, until 13:30\n")
+    said = _line(capsys, 6, 86400, memory_gib=1.26, gpu_memory_gib=10.04)
+    assert said.endswith(
+        "  1.3 GiB  10.0 GiB of the GPU  24 h 00 min left, until 07 May 12:00\n"
+    )
+    # The plan is made shorter in time.
+    by = Noon(2030, 5, 6, 12, 20)
+    assert _line(capsys, 6, 5400, by).endswith("  20 min left, until 12:20\n")
+    assert _line(capsys, 6, 60, by).endswith("  60 s left, until 12:01\n")
+    # Over, or nobody knows.
+    assert _line(capsys, 21, 0).endswith("  0 s\n")
+    assert _line(capsys, 6, np.nan).endswith("  0 s\n")
 
 
 def test_the_classes_of_the_lowest_iou_are_told_in_a_line(capsys):

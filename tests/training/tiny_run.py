@@ -90,8 +90,8 @@ devices = ["cpu:0", "cpu:1"]
     return done
 
 
-# Columns of log.csv that tell of time, which is never the same twice.
-TIMING = ("images_per_s", "seconds", "waited")
+# Columns of log.csv that tell of time and memory, which are never the same twice.
+MEASURED = ("images_per_s", "seconds", "waited", "memory_gib", "gpu_memory_gib")
 
 
 def assert_same_run(a, b):
@@ -108,7 +108,7 @@ def assert_same_run(a, b):
 def _untimed(out):
     with (out / "log.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    return [{k: v for k, v in row.items() if k not in TIMING} for row in rows]
+    return [{k: v for k, v in row.items() if k not in MEASURED} for row in rows]
 
 
 def assert_same_state(a, b):
