@@ -15,6 +15,7 @@ from hyperseg_tf.base import pixels
 from hyperseg_tf.base.atomic import atomic_file
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.progress import say
 from pipelines.check import load_sample
 from pipelines.datasets import Dataset
 from pipelines.stream import batches
@@ -56,7 +57,8 @@ def show(
         raise ValueError(f"count is at least 1: got {count}.")
     out = Path(out)
     classes = dataset.classes
-    stripes = next(c for c in _STRIPES if c not in classes.colours)
+    colours = [tuple(c) for c in visualise.drawn_palette(len(classes), classes.colours)]
+    stripes = next(c for c in _STRIPES if c not in colours)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -67,15 +69,17 @@ def show(
     paths = []
     count = min(count, len(dataset))
     chosen = np.linspace(0, len(dataset) - 1, count).round().astype(int)
+    if said := visualise.said_of_colours(classes.names, classes.colours):
+        say(f"note: {said}")
     changed = _changed(dataset.subset(chosen), transforms, seed) if transforms else None
     for i in chosen:
         sample = load_sample(dataset, i)
         views = [(sample["image"], sample["label"])]
         if changed is not None:
             views.append(next(changed))
-        picture = _beside([_drawn(*view, classes.colours, stripes) for view in views])
+        picture = _beside([_drawn(*view, colours, stripes) for view in views])
         picture = visualise.with_legend(
-            picture, (*classes.names, "(void)"), (*classes.colours, stripes)
+            picture, (*classes.names, "(void)"), (*colours, stripes)
         )
         name = re.sub(r"[^\w.-]+", "_", dataset[i].name)
         path = out / f"{dataset.split}_{i:05d}_{name}.png"

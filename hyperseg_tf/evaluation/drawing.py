@@ -9,6 +9,7 @@ from PIL import Image
 
 from hyperseg_tf import visualise
 from hyperseg_tf.base.atomic import atomic_folder
+from hyperseg_tf.base.progress import say
 from hyperseg_tf.evaluation.result import Evaluation
 from hyperseg_tf.protocols import Protocol
 from pipelines import Dataset, load_sample
@@ -40,7 +41,9 @@ def draw_ends(
     count = min(count, (len(ranking) + 1) // 2)
     worst = ranking[:count]
     best = [i for i in ranking[::-1][:count] if i not in worst]
-    colours = visualise.palette(len(result.names), _colours(result, data))
+    colours = _colours(result, data)
+    if said := visualise.said_of_colours(result.names, colours):
+        say(f"note: {said}")
     has_void = protocol.has_void(data.classes.names)
     folder, names = Path(folder), []
     with atomic_folder(folder) as temporary:

@@ -81,8 +81,9 @@ class Predictions:
     Attributes:
         written: One for each picture.
         errors: One line per input that gave no class map.
-        notes: One line per folder in which files of other kinds were left out, and one
-            on the size that a bundled model is shown.
+        notes: One line per folder in which files of other kinds were left out, one on
+            the size that a bundled model is shown, and one where overlays have other
+            colours than the model's classes.
     """
 
     written: tuple[Written, ...]
@@ -105,9 +106,10 @@ def predict_files(
     """Predict picture files and whole folders of them.
 
     For each picture `out/classes` gets a PNG of class indices and `out/overlays` the
-    picture under the class colours with a legend below, both at the picture's own
-    size and upright where the camera noted how it was held. Folders are searched
-    through and their structure is kept; with several folders, below the name of each.
+    picture under the class colours (others where these are too alike) with a legend
+    below, both at the picture's own size and upright where the camera noted how it was
+    held. Folders are searched through and their structure is kept; with several
+    folders, below the name of each.
     Where two pictures would get one name, the later keeps its suffix ("a.jpg.png").
     Inputs are never overwritten, and files in `out` are no inputs of a folder that
     contains it. Alpha is dropped, grey repeated, of 16 bits the upper 8 are kept.
@@ -163,6 +165,8 @@ def predict_files(
     model = open_model(model)
     segmenter = Segmenter(model, image_size, passes, max_pixels)
     draw = _Drawing(model, alpha)
+    if draw.note:
+        notes.append(draw.note)
     limit = pictures.DECODED
     progress = progress or bar("predicting")
     written = []
@@ -197,7 +201,8 @@ class _Drawing:
         names = class_names(model)
         self.names = names or [f"class {i}" for i in range(self.num_classes)]
         colours = getattr(model, "metadata", {}).get("colours")
-        self.colours = visualise.palette(self.num_classes, colours)
+        self.colours = visualise.drawn_palette(self.num_classes, colours)
+        self.note = visualise.said_of_colours(self.names, colours)
         self.alpha = alpha
 
     def __call__(self, image: np.ndarray, label: np.ndarray) -> np.ndarray:

@@ -84,7 +84,7 @@ def inspect(
         label = Segmenter(model, image_size).class_maps(image[None])[0]
     num_classes = model.preset.num_classes
     names = class_names(model) or [f"class {i}" for i in range(num_classes)]
-    colours = visualise.palette(num_classes, model.metadata.get("colours"))
+    colours = visualise.drawn_palette(num_classes, model.metadata.get("colours"))
     return Inspection(
         model=name,
         preset=model.preset,

@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from hyperseg_tf.base.progress import say
 from hyperseg_tf.training import logs, processes, scores, state
 from hyperseg_tf.training.deadline import Deadline
 from hyperseg_tf.training.devices import alone
@@ -20,6 +21,7 @@ from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.saving import SAVE_EVERY_MINUTES, SaveLatest
 from hyperseg_tf.training.task import Task
 from hyperseg_tf.training.tensorboard import TensorBoardLog
+from hyperseg_tf.visualise import said_of_colours
 
 
 def callbacks(
@@ -65,6 +67,8 @@ def callbacks(
         task.names,
         task.colours,
     )
+    if samples and writes and (said := said_of_colours(task.names, task.colours)):
+        say(f"note: {said}")
     measure = logs.Measure(position, batch, waited)
     listed = [
         position,

@@ -14,6 +14,7 @@ from hyperseg_tf.visualise.class_map import (
 )
 from hyperseg_tf.visualise.comparison import Compared, compared, places
 from hyperseg_tf.visualise.confusion import confusion_png
+from hyperseg_tf.visualise.distinct import drawn_palette, said_of_colours
 
 __all__ = [
     "Colour",
@@ -23,8 +24,10 @@ __all__ = [
     "colourise",
     "compared",
     "confusion_png",
+    "drawn_palette",
     "overlay",
     "palette",
     "places",
+    "said_of_colours",
     "with_legend",
 ]

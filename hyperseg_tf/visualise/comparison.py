@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from hyperseg_tf.base.constants import VOID
-from hyperseg_tf.visualise.class_map import Colours, overlay, palette, with_legend
+from hyperseg_tf.visualise.class_map import Colours, overlay, with_legend
+from hyperseg_tf.visualise.distinct import drawn_palette
 
 COLUMNS = ("image", "label", "prediction", "errors")
 RIGHT, WRONG = (60, 160, 60), (230, 30, 30)
@@ -65,13 +66,13 @@ def compared(
     Args:
         rows: At least one; of any sizes.
         names: One per class.
-        colours: One RGB triple (or None) per class.
+        colours: One RGB triple (or None) per class; drawn as `drawn_palette` has them.
 
     Returns:
         uint8 (H', W', 3).
     """
     at = places(rows)
-    table = palette(len(names), colours)
+    table = drawn_palette(len(names), colours)
     canvas = Image.new("RGB", (at.width, at.height), "white")
     draw = ImageDraw.Draw(canvas)
     font = ImageFont.load_default(at.font_size)

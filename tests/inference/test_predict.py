@@ -10,6 +10,7 @@ from hyperseg_tf.inference import pictures, segmenter, windows
 from hyperseg_tf.inference import predict as prediction
 from hyperseg_tf.inference.passes import Passes
 from hyperseg_tf.inference.predict import predict, predict_files
+from hyperseg_tf.visualise import drawn_palette
 from tests.hostile.entries import png, strange_entries, tiff
 from tests.inference.picture_files import picture, save
 from tests.tiny_segmenter import COLOURS, NAMES, by_brightness, random_hyperseg
@@ -87,6 +88,26 @@ def test_files_get_a_class_png_and_an_overlay_with_a_legend(tmp_path, model):
         "classes",
         "overlays",
     ]
+
+
+def test_overlays_of_classes_too_alike_have_other_colours_and_class_maps_do_not(
+    tmp_path,
+):
+    model = by_brightness()
+    model.metadata["colours"] = [[128, 128, 0], [64, 64, 0], [0, 0, 200]]
+    source = save(tmp_path / "a.png", picture())
+    result = predict_files(model, [source], tmp_path / "out")
+    (note,) = result.notes
+    assert "pictures draw bright in colours of their own" in note
+    (written,) = result.written
+    drawn = drawn_palette(3, model.metadata["colours"])
+    _, overlay = _read(written.overlay)
+    legend = overlay[9:].reshape(-1, 3)
+    assert (drawn[1] != (64, 64, 0)).any()
+    for colour in drawn[:2]:
+        assert (legend == colour).all(axis=1).sum() > 50
+    _, label = _read(written.classes)
+    np.testing.assert_array_equal(label, predict(model, picture()))
 
 
 def test_folders_are_searched_and_keep_their_structure(tmp_path, model):

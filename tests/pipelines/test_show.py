@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -81,3 +83,14 @@ def test_what_training_makes_of_a_sample_stands_beside_it(folder, tmp_path):
     lines = (changed == (255, 0, 255)).all(axis=2)
     void = (rows >= 20) | (columns >= 30)
     np.testing.assert_array_equal(lines, void & ((rows + columns) % 8 == 0))
+
+
+def test_classes_too_alike_are_drawn_in_other_colours_said_once(
+    folder, tmp_path, capsys
+):
+    data = open_dataset(folder, "train")
+    names = data.classes.names
+    alike = replace(data.classes, colours=[(10, 20, 30 + i) for i in range(len(names))])
+    show(replace(data, classes=alike), tmp_path / "x", 2)
+    said = capsys.readouterr().err
+    assert said.count("colours of their own") == 1 and names[-1] in said
