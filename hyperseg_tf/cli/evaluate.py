@@ -85,7 +85,7 @@ def add(commands) -> None:
         type=Path,
         metavar="FILE",
         help="compare with scores that --json wrote, of the same images under the same "
-        "protocol",
+        "protocol: differences with 95 %% intervals, in --json, too",
     )
     parser.add_argument(
         "--absent",
@@ -112,6 +112,7 @@ def run(args: argparse.Namespace) -> int:
     from hyperseg_tf.evaluation.comparison import (
         check_comparable,
         compare,
+        differences,
         read_scores,
     )
     from hyperseg_tf.evaluation.evaluate import evaluate
@@ -155,7 +156,7 @@ def run(args: argparse.Namespace) -> int:
         print(args.draw)
     confusion = args.confusion
     if args.json:
-        result.write_json(args.json)
+        result.write_json(args.json, differences(result, before) if before else None)
         print(args.json)
         confusion = confusion or args.json.with_name(args.json.stem + "_confusion.png")
     if confusion:

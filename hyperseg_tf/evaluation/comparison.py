@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.evaluation.paired import paired_differences
 from hyperseg_tf.evaluation.result import Evaluation
 
 # What has to be the same, and what a person calls it.
@@ -39,8 +40,24 @@ def read_scores(path: str | Path) -> dict[str, Any]:
         ) from None
 
 
+def differences(
+    ours: Evaluation | Mapping, theirs: Evaluation | Mapping
+) -> dict[str, Any] | None:
+    """What `compare` tells, as data: see `paired.paired_differences`.
+
+    Raises:
+        UserError: As `compare`.
+    """
+    ours, theirs = (_data(scores) for scores in (ours, theirs))
+    check_comparable(ours, theirs)
+    return paired_differences(ours, theirs)
+
+
 def compare(ours: Evaluation | Mapping, theirs: Evaluation | Mapping) -> str:
     """Both scores and their difference, class by class, as text.
+
+    Differences have 95 % intervals by the bootstrap over images, both models scored on
+    the same drawings; those that lie to one side of 0 are marked.
 
     Args:
         ours: An evaluation, or what `read_scores` gave.
@@ -56,18 +73,23 @@ def compare(ours: Evaluation | Mapping, theirs: Evaluation | Mapping) -> str:
         f"against {theirs['model']}"
     ]
     width = max(len("pixel accuracy"), *map(len, ours["iou"]))
-    lines.append(f"{'class':<{width}}  {'IoU %':>6}  {'before':>6}  {'more':>6}")
-    rows = [(n, v, theirs["iou"][n]) for n, v in ours["iou"].items()]
+    paired = paired_differences(ours, theirs)
+    header = f"{'class':<{width}}  {'IoU %':>6}  {'before':>6}  {'more':>6}"
+    lines.append(header + (f"  {'95 % of more':>16}" if paired else ""))
+    of_class = paired["iou"] if paired else {}
+    rows = [(n, v, theirs["iou"][n], of_class.get(n)) for n, v in ours["iou"].items()]
     rows += [
-        (name, ours.get(key), theirs.get(key))
+        (name, ours.get(key), theirs.get(key), (paired or {}).get(key))
         for name, key in (("mIoU", "miou"), ("pixel accuracy", "pixel_accuracy"))
     ]
-    for name, now, before in rows:
+    for name, now, before, told in rows:
         more = None if now is None or before is None else now - before
         more = "-" if more is None else f"{100 * more:+.2f}"
         lines.append(
             f"{name:<{width}}  {_percent(now):>6}  {_percent(before):>6}  {more:>6}"
+            f"{_between(told)}"
         )
+    lines.append(_verdict(paired, theirs))
     for scores in (ours, theirs):
         low, high = (scores.get("intervals") or {}).get("miou") or (None, None)
         if low is not None:
@@ -77,6 +99,32 @@ def compare(ours: Evaluation | Mapping, theirs: Evaluation | Mapping) -> str:
         if scores.get("passes"):
             lines.append(f"{scores['model']}: {scores['passes']}")
     return "\n".join(lines)
+
+
+def _between(told: Mapping | None) -> str:
+    if told is None:
+        return ""
+    low, high = (f"{100 * end:+.2f}" for end in told["interval"])
+    sign = "" if told["sign"] == "undecided" else f"  {told['sign']}"
+    return f"  {low + ' to ' + high:>16}{sign}"
+
+
+def _verdict(paired: Mapping | None, theirs: Mapping) -> str:
+    """What the difference of mIoU says of the models, in a line."""
+    told = paired and paired["miou"]
+    if not told:
+        few = len(theirs.get("pictures") or ()) < 2
+        why = "there are fewer than two images"
+        if not few:
+            why = (
+                f"the scores of {theirs['model']} are without counts of each image; "
+                "evaluate it again"
+            )
+        return f"no interval of the difference: {why}"
+    low, high = (f"{100 * end:+.2f}" for end in told["interval"])
+    if told["sign"] == "undecided":
+        return f"mIoU is not told apart: 95 % of the difference, {low} to {high}, has 0"
+    return f"mIoU is {told['sign']}: 95 % of the difference is {low} to {high}"
 
 
 def check_comparable(ours: Mapping, theirs: Mapping) -> None:

@@ -47,28 +47,40 @@ def bootstrap(
     number = len(counts)
     if number < 2 or not counts[:, 1].any():
         return None
-    rng = np.random.default_rng(_SEED)
-    flat = counts.reshape(number, -1).astype(np.float64)
-    even = np.full(number, 1 / number)
-    sums = [
-        rng.multinomial(number, even, size=_AT_ONCE).astype(np.float64) @ flat
-        for _ in range(RESAMPLES // _AT_ONCE)
-    ]
+    drawn = drawn_again(counts.reshape(number, -1))
     right, labelled, predicted = np.moveaxis(
-        np.concatenate(sums).reshape(RESAMPLES, *counts.shape[1:]), 1, 0
+        drawn.reshape(RESAMPLES, *counts.shape[1:]), 1, 0
     )
     iou = iou_of(right, labelled, predicted)
     means = np.array([mean_of_classes(row, counted, absent) for row in iou])
     total = labelled.sum(axis=1)
     accuracy = right.sum(axis=1)[total > 0] / total[total > 0]
     return Intervals(
-        _middle(means),
-        _middle(accuracy),
-        np.array([_middle(column) for column in iou.T]),
+        middle(means),
+        middle(accuracy),
+        np.array([middle(column) for column in iou.T]),
     )
 
 
-def _middle(values: np.ndarray) -> Interval:
+def drawn_again(counts: np.ndarray) -> np.ndarray:
+    """Sums of the counts of pictures (N, n), N of them drawn with replacement.
+
+    Returns:
+        float64 (RESAMPLES, n); the same drawings every time, for one N.
+    """
+    number = len(counts)
+    rng = np.random.default_rng(_SEED)
+    flat = counts.astype(np.float64)
+    even = np.full(number, 1 / number)
+    sums = [
+        rng.multinomial(number, even, size=_AT_ONCE).astype(np.float64) @ flat
+        for _ in range(RESAMPLES // _AT_ONCE)
+    ]
+    return np.concatenate(sums)
+
+
+def middle(values: np.ndarray) -> Interval:
+    """Where the middle 95 % of values (n,) lie, NaN left out: (low, high)."""
     values = values[~np.isnan(values)]
     if not len(values):
         return float("nan"), float("nan")

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,10 +72,7 @@ class Evaluation(Scores):
             "instances": self._instances(),
             "calibration": self._calibration(),
             "intervals": self._intervals(),
-            "pictures": [
-                {"name": name, "miou": _number(score)}
-                for name, score in zip(self.pictures, self.picture_scores, strict=True)
-            ],
+            "pictures": self._pictures(),
             "classes": list(self.names),
             "matrix": self.matrix.tolist(),
             "versions": self.versions,
@@ -82,6 +80,21 @@ class Evaluation(Scores):
 
     def _by_class(self, scores: np.ndarray) -> dict[str, float | None]:
         return {self.names[i]: _number(scores[i]) for i in self.counted}
+
+    def _pictures(self) -> list[dict[str, Any]]:
+        """Name, score and, of the classes that it or its prediction has, counts."""
+        rows = zip(self.pictures, self.picture_scores, self.picture_counts, strict=True)
+        return [
+            {
+                "name": name,
+                "miou": _number(score),
+                "counts": {
+                    self.names[k]: counts[:, k].tolist()
+                    for k in np.flatnonzero(counts.any(axis=0))
+                },
+            }
+            for name, score, counts in rows
+        ]
 
     def _categories(self, categories, scores: np.ndarray) -> dict[str, Any] | None:
         if not categories:
@@ -127,10 +140,18 @@ class Evaluation(Scores):
             "iou": {self.names[i]: pairs[i] for i in self.counted},
         }
 
-    def write_json(self, path: str | os.PathLike) -> None:
-        """Write `as_data`, atomically."""
+    def write_json(
+        self, path: str | os.PathLike, against: Mapping[str, Any] | None = None
+    ) -> None:
+        """Write `as_data`, atomically.
+
+        Args:
+            path: Of the file.
+            against: Of `paired_differences` to another model, to be kept with it.
+        """
+        data = self.as_data() | ({"against": against} if against else {})
         with atomic_file(path) as temporary:
-            text = json.dumps(self.as_data(), indent=2, allow_nan=False)
+            text = json.dumps(data, indent=2, allow_nan=False)
             temporary.write_text(text + "\n", encoding="utf-8")
 
     def write_confusion_png(self, path: str | os.PathLike) -> None:

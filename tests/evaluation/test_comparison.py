@@ -7,6 +7,7 @@ from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.evaluation.comparison import (
     check_comparable,
     compare,
+    differences,
     read_scores,
 )
 from hyperseg_tf.evaluation.evaluate import evaluate
@@ -38,15 +39,49 @@ def test_scores_of_one_protocol_stand_beside_each_other(results, tmp_path):
     more = 100 * (now.miou - before.miou)
     assert more > 1
     (line,) = (row for row in text.splitlines() if row.startswith("mIoU"))
+    # Both images are alike, so are all drawings of them.
     assert line.split()[1:] == [
         f"{100 * now.miou:.2f}",
         f"{100 * before.miou:.2f}",
         f"{more:+.2f}",
+        f"{more:+.2f}",
+        "to",
+        f"{more:+.2f}",
+        "higher",
     ]
+    assert f"mIoU is higher: 95 % of the difference is {more:+.2f} to" in text
     assert "never                -       -       -" in text
     low, high = now.intervals.miou
     assert f"{100 * low:.2f} to {100 * high:.2f}" in text
     assert "by_brightness: flip max" in text
+
+
+def test_differences_and_their_signs_are_kept_with_the_scores(results, tmp_path):
+    now, before = results
+    found = differences(now, before)
+    now.write_json(tmp_path / "now.json", found)
+    kept = read_scores(tmp_path / "now.json")
+    assert kept["against"] == found and found["miou"]["sign"] == "higher"
+    assert found["miou"]["difference"] == pytest.approx(now.miou - before.miou)
+    with pytest.raises(UserError, match="not the same split"):
+        differences(now, replace(before, split="test"))
+
+
+def test_scores_of_an_older_version_are_compared_without_intervals(results):
+    now, before = results
+    old = before.as_data()
+    for picture in old["pictures"]:
+        del picture["counts"]
+    assert differences(now, old) is None
+    text = compare(now, old)
+    assert "no interval of the difference: the scores of by_brightness are" in text
+    (line,) = (row for row in text.splitlines() if row.startswith("mIoU "))
+    assert len(line.split()) == 4
+
+
+def test_models_that_are_not_told_apart_are_said_so(results):
+    now, _ = results
+    assert "mIoU is not told apart: 95 % of the difference, +0.00" in compare(now, now)
 
 
 @pytest.mark.parametrize(

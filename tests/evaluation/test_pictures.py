@@ -36,7 +36,9 @@ def test_pictures_are_ranked_and_named(data):
     assert "worst by mIoU: 2 50.00, 0 60.42" in lines
     assert "best by mIoU: 1 100.00, 3 64.58" in lines
     found = json.loads(json.dumps(result.as_data()))["pictures"]
-    assert found[2] == {"name": "2", "miou": 0.5} and found[4]["miou"] is None
+    counts = {"dark": [160, 160, 160], "bright": [80, 80, 160], "never": [0, 80, 0]}
+    assert found[2] == {"name": "2", "miou": 0.5, "counts": counts}
+    assert found[4]["miou"] is None
 
 
 def test_intervals_stand_beside_the_scores(data):
