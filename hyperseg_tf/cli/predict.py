@@ -9,6 +9,7 @@ from tqdm import tqdm
 from hyperseg_tf.cli.passes import add_passes, passes_of
 from hyperseg_tf.cli.size import size_or_side
 from hyperseg_tf.network.bundled import MODELS
+from hyperseg_tf.visualise.views import VIEWS
 
 
 def add(commands) -> None:
@@ -17,7 +18,7 @@ def add(commands) -> None:
         "predict",
         help="segment pictures",
         description="Write DIR/classes (PNG of class indices) and DIR/overlays "
-        "(picture, class colours and a legend) at each picture's own size.",
+        "(picture, class colours and a legend; small pictures enlarged).",
     )
     parser.add_argument(
         "model",
@@ -48,6 +49,18 @@ def add(commands) -> None:
         default=0.5,
         help="weight of the colours in overlays, 0..1 (default: %(default)s)",
     )
+    parser.add_argument(
+        "--view",
+        choices=VIEWS,
+        default="overlay",
+        help="of overlays: colours over the picture, the picture beside that, or the "
+        "contours of regions alone (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--confidence",
+        action="store_true",
+        help="write DIR/confidence, too: how probable each pixel's class is, as grey",
+    )
     add_passes(parser)
     parser.set_defaults(run=run)
 
@@ -65,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
         args.out,
         image_size=args.size,
         alpha=args.alpha,
+        view=args.view,
+        confidence=args.confidence,
         passes=passes_of(args),
         each=_print,
     )
@@ -77,5 +92,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(written) -> None:
     # Above the bar, which is on the same terminal; to stdout all the same.
-    tqdm.write(f"{written.classes} {written.overlay}", file=sys.stdout)
+    files = filter(None, (written.classes, written.overlay, written.confidence))
+    tqdm.write(" ".join(map(str, files)), file=sys.stdout)
     sys.stdout.flush()

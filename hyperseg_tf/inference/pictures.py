@@ -25,8 +25,8 @@ from hyperseg_tf.inference.memory import out_of_memory
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
-# Folders of the results.
-PARTS = ("classes", "overlays")
+# Folders of the results; the last where it is asked for.
+PARTS = ("classes", "overlays", "confidence")
 
 _DEEP = ("I;16", "LA;16", "RGB;16", "RGBA;16", "RGBX;16")
 

@@ -67,11 +67,12 @@ def predict(
 
 @dataclass(frozen=True)
 class Written:
-    """One predicted picture: the input and the two files made of it."""
+    """One predicted picture: the input and the files made of it."""
 
     source: Path
     classes: Path
     overlay: Path
+    confidence: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ def predict_files(
     *,
     image_size: tuple[int, int] | int | None = None,
     alpha: float = 0.5,
+    view: str = "overlay",
+    confidence: bool = False,
     passes: Passes | None = None,
     max_pixels: int = pictures.MAX_PIXELS,
     progress: Progress | None = None,
@@ -124,6 +127,9 @@ def predict_files(
             which is shown pictures of the size that it was trained on unless `passes`
             say otherwise.
         alpha: Weight of the colours in the overlay, 0..1.
+        view: How overlays are drawn, one of `visualise.VIEWS`.
+        confidence: Write `out/confidence`, too: the probability of each pixel's class
+            as grey of 0..255, at the picture's own size.
         passes: Windows, sizes and mirror images of every picture; None for one pass.
         max_pixels: Of a picture that the network sees as a whole, padding included;
             larger ones are seen through windows of the size that the preset is for.
@@ -135,7 +141,7 @@ def predict_files(
             a picture. What is wrong with one picture is no error here but a line in
             `errors`: it is no file, unreadable or too large, the model's logits for it
             are not finite, or its results cannot be written.
-        ValueError: `image_size` and windows at once.
+        ValueError: `image_size` and windows at once; there is no such view.
         OSError: The disk is full.
     """
     out = Path(out)
@@ -148,7 +154,11 @@ def predict_files(
             if errors
             else "predict needs at least one picture or folder: got none."
         )
-    for folder in pictures.PARTS:
+    if view not in visualise.VIEWS:
+        raise ValueError(
+            f"a view is one of {', '.join(visualise.VIEWS)}: got {view!r}."
+        )
+    for folder in pictures.PARTS if confidence else pictures.PARTS[:2]:
         try:
             (out / folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -164,14 +174,15 @@ def predict_files(
         )
     model = open_model(model)
     segmenter = Segmenter(model, image_size, passes, max_pixels)
-    draw = _Drawing(model, alpha)
+    draw = _Drawing(model, alpha, view)
     if draw.note:
         notes.append(draw.note)
     limit = pictures.DECODED
     progress = progress or bar("predicting")
     written = []
     for done, (source, name) in enumerate(pictures.outputs(found, out), 1):
-        result = Written(source, out / "classes" / name, out / "overlays" / name)
+        files = [out / part / name for part in pictures.PARTS]
+        result = Written(source, *files if confidence else files[:2])
         try:
             _predict_file(result, segmenter, draw, limit)
         except NotFinite as error:
@@ -196,7 +207,7 @@ def predict_files(
 class _Drawing:
     """Overlays in the colours and with the names of a model's classes."""
 
-    def __init__(self, model: keras.Model, alpha: float) -> None:
+    def __init__(self, model: keras.Model, alpha: float, view: str) -> None:
         self.num_classes = model.output_shape[-1]
         names = class_names(model)
         self.names = names or [f"class {i}" for i in range(self.num_classes)]
@@ -204,10 +215,12 @@ class _Drawing:
         self.colours = visualise.drawn_palette(self.num_classes, colours)
         self.note = visualise.said_of_colours(self.names, colours)
         self.alpha = alpha
+        self.view = view
 
     def __call__(self, image: np.ndarray, label: np.ndarray) -> np.ndarray:
         """Picture (H, W, 3) and classes (H, W) to a picture with a legend, uint8."""
-        picture = visualise.overlay(image, label, self.colours, self.alpha)
+        how = (self.view, self.alpha)
+        picture = visualise.drawn(image, label, self.colours, *how)
         present = visualise.classes_in(label, self.num_classes)
         names = [self.names[i] for i in present]
         return visualise.with_legend(picture, names, self.colours[present].tolist())
@@ -216,16 +229,21 @@ class _Drawing:
 def _predict_file(
     result: Written, segmenter: Segmenter, draw: _Drawing, limit: Limit
 ) -> None:
-    """Read one picture and write both files made of it.
+    """Read one picture and write the files made of it.
 
     Raises:
         UserError: What is wrong with this picture, or with the names of its results.
         OSError: The disk is full, so that no other picture can be written either.
     """
     image = pictures.read_picture(result.source, limit)
-    label = segmenter.class_maps(image[None])[0]
+    if result.confidence is None:
+        label, sure = segmenter.class_maps(image[None])[0], None
+    else:
+        label, sure = (maps[0] for maps in segmenter.confident_maps(image[None]))
     try:
         pictures.write_png(result.classes, label)
+        if sure is not None:
+            pictures.write_png(result.confidence, visualise.shades(sure))
         pictures.write_png(result.overlay, draw(image, label))
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT) or out_of_memory(error):

@@ -15,8 +15,10 @@ from hyperseg_tf.visualise.class_map import (
 from hyperseg_tf.visualise.comparison import Compared, compared, places
 from hyperseg_tf.visualise.confusion import confusion_png
 from hyperseg_tf.visualise.distinct import drawn_palette, said_of_colours
+from hyperseg_tf.visualise.views import VIEWS, drawn, enlargement, shades
 
 __all__ = [
+    "VIEWS",
     "Colour",
     "Colours",
     "Compared",
@@ -24,10 +26,13 @@ __all__ = [
     "colourise",
     "compared",
     "confusion_png",
+    "drawn",
     "drawn_palette",
+    "enlargement",
     "overlay",
     "palette",
     "places",
     "said_of_colours",
+    "shades",
     "with_legend",
 ]

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hyperseg_tf.base import pixels
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.limit import Limit
 from hyperseg_tf.inference import pictures, segmenter, windows
 from hyperseg_tf.inference import predict as prediction
 from hyperseg_tf.inference.passes import Passes
 from hyperseg_tf.inference.predict import predict, predict_files
-from hyperseg_tf.visualise import drawn_palette
+from hyperseg_tf.visualise import drawn, drawn_palette, enlargement
 from tests.hostile.entries import png, strange_entries, tiff
 from tests.inference.picture_files import picture, save
 from tests.tiny_segmenter import COLOURS, NAMES, by_brightness, random_hyperseg
@@ -77,10 +78,10 @@ def test_files_get_a_class_png_and_an_overlay_with_a_legend(tmp_path, model):
     np.testing.assert_array_equal(label, predict(model, picture()))
     mode, overlay = _read(written.overlay)
     assert mode == "RGB"
-    # The picture at its own size in the corner, the legend below.
+    # The picture in the corner, enlarged, the legend below.
     expected = np.rint((picture()[0, 0] + np.array(COLOURS[0])) / 2)
     assert np.abs(overlay[0, 0] - expected).max() <= 1
-    legend = overlay[9:].reshape(-1, 3)
+    legend = overlay[9 * enlargement((9, 14)) :].reshape(-1, 3)
     for index in (0, 1):
         assert (legend == COLOURS[index]).all(axis=1).sum() > 50
     assert not (legend == COLOURS[2]).all(axis=1).any()  # "never" is not there
@@ -100,11 +101,11 @@ def test_overlays_of_classes_too_alike_have_other_colours_and_class_maps_do_not(
     (note,) = result.notes
     assert "pictures draw bright in colours of their own" in note
     (written,) = result.written
-    drawn = drawn_palette(3, model.metadata["colours"])
+    table = drawn_palette(3, model.metadata["colours"])
     _, overlay = _read(written.overlay)
-    legend = overlay[9:].reshape(-1, 3)
-    assert (drawn[1] != (64, 64, 0)).any()
-    for colour in drawn[:2]:
+    legend = overlay[9 * enlargement((9, 14)) :].reshape(-1, 3)
+    assert (table[1] != (64, 64, 0)).any()
+    for colour in table[:2]:
         assert (legend == colour).all(axis=1).sum() > 50
     _, label = _read(written.classes)
     np.testing.assert_array_equal(label, predict(model, picture()))
@@ -291,6 +292,32 @@ def test_logits_that_are_not_finite_are_no_classes(tmp_path):
     assert not list((tmp_path / "out" / "classes").iterdir())
     with pytest.raises(UserError, match="logits must be finite"):
         predict(model, picture())
+
+
+@pytest.mark.parametrize("view", ["beside", "contours"])
+def test_another_view_is_drawn(tmp_path, model, view):
+    image = np.repeat(np.repeat(picture(), 40, 0), 40, 1)
+    source = save(tmp_path / "a.png", image)
+    (written,) = predict_files(model, [source], tmp_path / "out", view=view).written
+    label = _read(written.classes)[1]
+    expected = drawn(image, label, COLOURS, view)
+    found = _read(written.overlay)[1][: expected.shape[0], : expected.shape[1]]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_confidence_is_the_probability_of_the_class(tmp_path, model):
+    source = save(tmp_path / "a.png", picture())
+    (written,) = predict_files(
+        model, [source], tmp_path / "out", confidence=True
+    ).written
+    mode, found = _read(written.confidence)
+    x, _ = pixels.to_input(picture()[None])
+    logits = np.asarray(model(x), "float64")[0, :9, :14]
+    each = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    assert mode == "L" and found.shape == (9, 14)
+    assert np.abs(found - 255 * each.max(axis=-1)).max() <= 0.51
+    again = predict_files(model, [tmp_path], tmp_path / "out", confidence=True)
+    assert [w.source for w in again.written] == [source]
 
 
 def test_every_picture_is_told_of_when_it_is_done(tmp_path, model):
