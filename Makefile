@@ -11,7 +11,7 @@ SEED ?= 0
 BENCH ?= bench
 BENCHMARKS ?= network_cpu blocks_cpu training_cpu scaling_cpu compression data_cpu
 
-.PHONY: demo test test-slow test-grid test-kill tf217 test-tf217 ops fuzz attack bench bench-quick lint format clean
+.PHONY: demo docs test test-slow test-grid test-kill tf217 test-tf217 ops fuzz attack bench bench-quick lint format clean
 .DEFAULT_GOAL := demo
 
 # The stamps are newer than what they were made from, so nothing is installed twice.
@@ -75,6 +75,15 @@ test-grid: .venv/test
 test-tf217: .venv/test .venv-tf217/core
 	$(BIN)/python -m pytest -m tf217 tests/export/test_tf217.py
 
+# The site, strictly, in site/; nothing of the library is run for it.
+.venv-docs/core: requirements-docs.txt
+	@test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/pip --disable-pip-version-check --quiet install --requirement requirements-docs.txt
+	@touch $@
+
+docs: .venv-docs/core
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet --site-dir site
+
 lint: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -121,4 +130,4 @@ bench-quick: .venv/test
 	done
 
 clean:
-	rm -rf .venv .venv-tf217 $(DEMO)
+	rm -rf .venv .venv-tf217 .venv-docs site $(DEMO)
