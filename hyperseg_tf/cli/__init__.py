@@ -28,6 +28,7 @@ from hyperseg_tf.cli import (
     report,
     streams,
     train,
+    try_model,
 )
 from hyperseg_tf.cli.exit_status import FAILED, interrupted
 from hyperseg_tf.cli.quiet import import_tensorflow
@@ -37,6 +38,7 @@ _COMMANDS = (
     evaluate,
     report,
     predict,
+    try_model,
     inspect,
     export,
     convert,

@@ -15,6 +15,7 @@ from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.limit import Limit
 from hyperseg_tf.base.progress import Progress, bar
 from hyperseg_tf.inference import pictures
+from hyperseg_tf.inference.drawing import Drawing
 from hyperseg_tf.inference.finite import NotFinite, check_finite
 from hyperseg_tf.inference.memory import out_of_memory
 from hyperseg_tf.inference.one_picture import one_picture
@@ -22,7 +23,6 @@ from hyperseg_tf.inference.passes import Passes
 from hyperseg_tf.inference.segmenter import (
     Segmenter,
     best_classes,
-    class_names,
     open_model,
 )
 from hyperseg_tf.network.bundled import MODELS, is_bundled
@@ -174,7 +174,7 @@ def predict_files(
         )
     model = open_model(model)
     segmenter = Segmenter(model, image_size, passes, max_pixels)
-    draw = _Drawing(model, alpha, view)
+    draw = Drawing(model, alpha, view)
     if draw.note:
         notes.append(draw.note)
     limit = pictures.DECODED
@@ -204,30 +204,8 @@ def predict_files(
     return Predictions(tuple(written), tuple(errors), tuple(notes))
 
 
-class _Drawing:
-    """Overlays in the colours and with the names of a model's classes."""
-
-    def __init__(self, model: keras.Model, alpha: float, view: str) -> None:
-        self.num_classes = model.output_shape[-1]
-        names = class_names(model)
-        self.names = names or [f"class {i}" for i in range(self.num_classes)]
-        colours = getattr(model, "metadata", {}).get("colours")
-        self.colours = visualise.drawn_palette(self.num_classes, colours)
-        self.note = visualise.said_of_colours(self.names, colours)
-        self.alpha = alpha
-        self.view = view
-
-    def __call__(self, image: np.ndarray, label: np.ndarray) -> np.ndarray:
-        """Picture (H, W, 3) and classes (H, W) to a picture with a legend, uint8."""
-        how = (self.view, self.alpha)
-        picture = visualise.drawn(image, label, self.colours, *how)
-        present = visualise.classes_in(label, self.num_classes)
-        names = [self.names[i] for i in present]
-        return visualise.with_legend(picture, names, self.colours[present].tolist())
-
-
 def _predict_file(
-    result: Written, segmenter: Segmenter, draw: _Drawing, limit: Limit
+    result: Written, segmenter: Segmenter, draw: Drawing, limit: Limit
 ) -> None:
     """Read one picture and write the files made of it.
 
