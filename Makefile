@@ -98,7 +98,7 @@ format: .venv/test
 ops: .venv/core
 	$(BIN)/python -m hyperseg_tf.ops.build $(if $(filter 1,$(GPU)),--gpu)
 
-# 60,000 random and hostile cases per instruction set, a seventh of them for each kind of
+# 60,000 random and hostile cases per instruction set, an eighth of them for each kind of
 # kernel, under the address and undefined behaviour sanitizers; SEED=1 draws others. A
 # part of it is in `make test-slow`.
 fuzz: .venv/test

@@ -76,6 +76,7 @@ class Segmenter:
         if hasattr(model, "fold"):
             model = model.fold(choice.for_any_size())
         self._call = _traced(model)
+        self._maps = _traced_maps(model)
         self.image_size = image_size
 
     def logits(self, images: np.ndarray) -> np.ndarray:
@@ -101,15 +102,35 @@ class Segmenter:
         Raises:
             NotFinite: The model gives infinite or undefined logits.
         """
-        return self._answered(images, best_classes)
+        maps = self._whole_maps(images, False)
+        return self._answered(images, best_classes) if maps is None else maps[0]
 
     def confident_maps(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Class indices, uint8 (B, H, W), and the probability of each, float32.
 
         Args and errors as of `class_maps`.
         """
+        maps = self._whole_maps(images, True)
+        if maps is not None:
+            return maps
         found = self._answered(images, _best_with_confidence)
         return found["class"], found["confidence"]
+
+    def _whole_maps(self, images, confidence):
+        """Classes and probabilities where one pass, with nothing behind it, gives them.
+
+        None elsewhere, and where logits are not finite: that says which.
+        """
+        as_it_is = self.image_size is None and self.passes.single
+        if not as_it_is or self._maps is None:
+            return None
+        images = np.asarray(images)
+        pixels.check_images(images)
+        if self.window(images.shape[1:3]) is not None:
+            return None
+        x, size = pixels.to_input(images, None)
+        classes, probabilities, finite = self._maps(x, size, confidence)
+        return (classes.numpy(), probabilities.numpy()) if finite else None
 
     def _answered(self, images, best):
         images = np.asarray(images)
@@ -198,3 +219,29 @@ def _traced(model: keras.Model):
 
     spec = tf.TensorSpec((None, None, None, 3), tf.float32)
     return tf.function(lambda x: model(x, training=False), input_signature=[spec])
+
+
+def _traced_maps(model: keras.Model):
+    """A function of images, size and "confidence?" to maps; None where it is not had.
+
+    Full-size logits, whose largest takes a tenth of the network's time, are not made.
+    """
+    if not hasattr(model, "before_resize") or not choice.fused_cpu("auto"):
+        return None
+    import tensorflow as tf
+
+    from hyperseg_tf.ops.class_map import class_map
+
+    small, factor = model.before_resize()
+
+    def maps(x, size, confidence):
+        return class_map(small(x, training=False), size, factor, confidence)
+
+    specs = (tf.TensorSpec((None, None, None, 3)), tf.TensorSpec((2,), tf.int32))
+    functions = {
+        confidence: tf.function(
+            lambda x, size, c=confidence: maps(x, size, c), input_signature=specs
+        )
+        for confidence in (False, True)
+    }
+    return lambda x, size, confidence: functions[confidence](x, list(size))

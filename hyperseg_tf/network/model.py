@@ -157,6 +157,17 @@ class HyperSeg(keras.Model):
         """
         return keras.Model(self.inputs[0], dict(self._taps))
 
+    def before_resize(self) -> tuple[keras.Model, int]:
+        """A model with the same input that ends before the last resize.
+
+        Returns:
+            The model, whose logits are those of the padded image, (B, H', W', C), and
+            by how much they are smaller than it, 1 or 2.
+        """
+        *_, (_, last) = (tap for tap in self._taps if tap[0].startswith("level_"))
+        resized = any(isinstance(layer, BilinearUpsample) for layer in self.layers)
+        return keras.Model(self.inputs[0], last), 2 if resized else 1
+
     def fold(self, implementation: str | None = None) -> "HyperSeg":
         """An inference copy without batch normalization (Appendix E)."""
         return fold(self, implementation)

@@ -124,3 +124,20 @@ def test_a_shorter_side_keeps_the_shape_and_is_bounded():
         assert logits.shape[1:3] == size
     # Sides are padded to 32 pixels at least.
     assert seen == [(64, 96), (96, 64), (64, 102), (32, 512), (512, 32)]
+
+
+@pytest.mark.ops
+@pytest.mark.parametrize("size", [(64, 96), (33, 70), (5, 7)])
+def test_maps_made_at_once_are_those_of_the_logits(segmenter_of, size):
+    call = segmenter_of(None)
+    assert call._maps is not None
+    images = _pictures(2, *size)
+    classes, confidence = call.confident_maps(images)
+    logits = call.logits(images).astype("float64")
+    found = np.take_along_axis(logits, classes[..., None].astype(int), -1)[..., 0]
+    spread = np.ptp(logits)
+    assert classes.shape == (2, *size)
+    assert (found >= logits.max(axis=-1) - 1e-5 * spread).all()
+    each = np.exp(logits - logits.max(axis=-1, keepdims=True)).sum(axis=-1)
+    np.testing.assert_allclose(confidence, 1 / each, rtol=1e-3)
+    np.testing.assert_array_equal(call.class_maps(images), classes)

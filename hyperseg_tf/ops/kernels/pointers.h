@@ -88,6 +88,13 @@ struct WindowPointers {
   unsigned char* out_label;    // (H', W')
 };
 
+// Pointers of class maps.
+struct ClassMapPointers {
+  const float* logits;     // (B, h, w, C)
+  unsigned char* classes;  // (B, H, W)
+  float* confidence;       // (B, H, W), or null
+};
+
 }  // namespace dpw
 
 #endif  // HYPERSEG_TF_POINTERS_H_

@@ -382,4 +382,29 @@ std::string check(const WindowShape& s) {
   return "";
 }
 
+std::string check(const ClassMapShape& s) {
+  constexpr int64_t kSide = int64_t{1} << 24;
+  for (const Size& size : {Size{"batch", s.batch}, Size{"rows", s.rows},
+                           Size{"columns", s.columns}}) {
+    // No image is no mistake.
+    if (size.value < (size.name[0] == 'b' ? 0 : 1) || size.value > kSide) {
+      return std::string(size.name) + " of logits must be 1 to 2**24: got " +
+             text(size.value) + ".";
+    }
+  }
+  if (s.classes < 1 || s.classes > 256) {
+    return "logits must be of 1 to 256 classes: got " + text(s.classes) + ".";
+  }
+  if (s.factor != 1 && s.factor != 2) {
+    return "factor must be 1 or 2: got " + text(s.factor) + ".";
+  }
+  if (s.height < 1 || s.height > s.factor * s.rows || s.width < 1 ||
+      s.width > s.factor * s.columns) {
+    return "size must be within that of the logits, " +
+           pair(s.factor * s.rows, s.factor * s.columns) + ": got " +
+           pair(s.height, s.width) + ".";
+  }
+  return "";
+}
+
 }  // namespace dpw

@@ -122,6 +122,14 @@ struct WindowShape {
   bool cubic = false, antialias = true, flip = false;
 };
 
+// Class maps (B, H, W) from logits (B, h, w, C), which are given at H, W divided by
+// `factor`, rounded up to what the network pads to.
+struct ClassMapShape {
+  int64_t batch = 0, rows = 0, columns = 0, classes = 0;
+  int64_t factor = 1;  // 2: bilinear, half-pixel centres
+  int64_t height = 0, width = 0;
+};
+
 // Sets border and output size of SAME padding; no output where check() refuses the rest.
 void pad_same(ExpandShape* shape);
 // Sets them for borders of `before` and `after` pixels, each at most 255.
@@ -135,6 +143,7 @@ std::string check(const ExciteShape& shape);
 std::string check(const ProjectShape& shape);
 std::string check(const StageShape& shape);
 std::string check(const WindowShape& shape);
+std::string check(const ClassMapShape& shape);
 
 }  // namespace dpw
 

@@ -1,5 +1,6 @@
 // All CPU kernels for one instruction set; compiled once for each (see ops/build.py).
 #include "cpu/block.h"
+#include "cpu/class_map.h"
 #include "cpu/conv.h"
 #include "cpu/mobile.h"
 #include "cpu/stage.h"
@@ -73,6 +74,11 @@ constexpr WindowKernels window_kernels() {
   return {[](const WindowShape& s, const WindowPointers& p) { Window(s, p).run(); }};
 }
 
+constexpr ClassMapKernels class_map_kernels() {
+  return {[](const ClassMapShape& s, const ClassMapPointers& p, int64_t begin,
+             int64_t end) { return ClassMap(s, p).run(begin, end); }};
+}
+
 }  // namespace
 
 #define DPW_TEXT(name) #name
@@ -83,7 +89,7 @@ const Kernels& table() {
       DPW_NAME(DPW_ISA),       block_kernels<float>(), block_kernels<Bfloat16>(),
       block_kernels<Half>(),   conv_kernels<float>(),  conv_kernels<Bfloat16>(),
       conv_kernels<Half>(),    mobile_kernels(),       stage_kernels(),
-      window_kernels(),
+      window_kernels(),        class_map_kernels(),
   };
   return kernels;
 }

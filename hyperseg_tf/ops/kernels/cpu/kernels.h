@@ -75,6 +75,12 @@ struct WindowKernels {
   void (*run)(const WindowShape&, const WindowPointers&);
 };
 
+// Over rows of logits [begin, end), B * h of them, in any number of calls; whether all
+// logits that were needed are finite. Throws std::bad_alloc.
+struct ClassMapKernels {
+  bool (*run)(const ClassMapShape&, const ClassMapPointers&, int64_t begin, int64_t end);
+};
+
 struct Kernels {
   const char* name;
   BlockKernels<float> block_f32;
@@ -86,6 +92,7 @@ struct Kernels {
   MobileKernels mobile;
   StageKernels stage;
   WindowKernels window;
+  ClassMapKernels class_map;
 
   const BlockKernels<float>& block(float) const { return block_f32; }
   const BlockKernels<Bfloat16>& block(Bfloat16) const { return block_bf16; }

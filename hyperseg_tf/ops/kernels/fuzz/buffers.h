@@ -27,7 +27,7 @@ using dpw::Half;
 
 struct Counts {
   int64_t valid = 0, refused = 0, large = 0, comparisons = 0, unknown = 0;
-  int64_t ran[7] = {};  // cases of each kind
+  int64_t ran[8] = {};  // cases of each kind
 };
 
 // What is running, for the report of a failure.

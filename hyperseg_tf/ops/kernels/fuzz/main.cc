@@ -16,6 +16,7 @@
 
 #include "cpu/kernels.h"
 #include "fuzz/buffers.h"
+#include "fuzz/class_map.h"
 #include "fuzz/mobile.h"
 #include "fuzz/random_shapes.h"
 #include "fuzz/reference.h"
@@ -342,9 +343,10 @@ bool try_expand(Random& random) {
 }
 
 // The numbers take turns, so that every kind has its share.
-constexpr int kKinds = 7;
+constexpr int kKinds = 8;
 const char* const kKindNames[kKinds] = {"DpwConv", "DpwBlock", "expand", "project",
-                                        "stage",   "window",   "excite"};
+                                        "stage",   "window",   "class map",
+                                        "excite"};
 
 void run_case(int64_t number) {
   current.number = number;
@@ -369,6 +371,9 @@ void run_case(int64_t number) {
       break;
     case 5:
       ran = try_window(random);
+      break;
+    case 6:
+      ran = try_class_map(random);
       break;
     default:
       ran = try_drawn(draw_excite(random), random);
