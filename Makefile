@@ -9,7 +9,7 @@ CASES ?= 60000
 N ?= 20
 SEED ?= 0
 BENCH ?= bench
-BENCHMARKS ?= network_cpu blocks_cpu training_cpu scaling_cpu compression data_cpu
+BENCHMARKS ?= network_cpu end_to_end_cpu blocks_cpu training_cpu scaling_cpu compression data_cpu
 
 .PHONY: demo docs test test-slow test-grid test-kill tf217 test-tf217 ops fuzz attack bench bench-quick lint format clean
 .DEFAULT_GOAL := demo

@@ -50,6 +50,16 @@ def sessions(
     }
 
 
+def network(
+    model: TorchHyperSeg, image: Tensor, threads: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """The whole network as a function of images (B, 3, H, W), of this one's shape."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole = onnx.load(export(model, image, Path(folder) / "network.onnx"))
+    session = _session(_cut(whole, *PARTS["network"]), threads)
+    return lambda images: session.run(None, {"image": images})[0]
+
+
 def export(model: TorchHyperSeg, image: Tensor, path: Path) -> Path:
     """Write the network with all tensors between its parts; returns `path`."""
     torch.onnx.export(
@@ -94,15 +104,19 @@ def _cut(
     return part
 
 
-def _step(
-    part: onnx.ModelProto, values: Mapping[str, np.ndarray], threads: int
-) -> Callable[[], Sequence[np.ndarray]]:
+def _session(part: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session = onnxruntime.InferenceSession(
+    return onnxruntime.InferenceSession(
         part.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
+
+
+def _step(
+    part: onnx.ModelProto, values: Mapping[str, np.ndarray], threads: int
+) -> Callable[[], Sequence[np.ndarray]]:
+    session = _session(part, threads)
     fed = {value.name: values[value.name] for value in session.get_inputs()}
     return lambda: session.run(None, fed)
