@@ -20,6 +20,15 @@ def add(commands) -> None:
         "runs", nargs="+", type=Path, metavar="RUN", help="folder of --out of train"
     )
     parser.add_argument(
+        "--evaluations",
+        nargs="+",
+        type=Path,
+        default=(),
+        metavar="FILE",
+        help="what `evaluate --json` wrote to other places, shown with the run of its "
+        "model",
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         metavar="FILE.html",
@@ -35,5 +44,6 @@ def run(args: argparse.Namespace) -> int:
     """Write the page and print where it is."""
     from hyperseg_tf.reporting.report import report
 
-    print(report(args.runs, args.out, overwrite=args.overwrite))
+    options = {"evaluations": args.evaluations, "overwrite": args.overwrite}
+    print(report(args.runs, args.out, **options))
     return 0

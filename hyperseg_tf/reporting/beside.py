@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,14 @@ class Scored:
     Attributes:
         path: Of the file.
         data: Its contents: texts, numbers or None, classes and matrix as they must be.
+        name: What a page calls it.
         is_older: The file is older than model.keras, so perhaps of another one.
     """
 
     path: Path
     data: Mapping[str, Any]
-    is_older: bool
+    name: str
+    is_older: bool = False
 
     @property
     def miou(self) -> float | None:
@@ -46,6 +48,13 @@ class Scored:
     def iou(self) -> dict[str, float | None]:
         """By class."""
         return {name: _share(value) for name, value in self.data["iou"].items()}
+
+    def older_than(self, model: Path) -> bool:
+        """Whether the file is older than a model's; not where either is gone."""
+        try:
+            return self.path.stat().st_mtime < model.stat().st_mtime
+        except OSError:
+            return False
 
     def interval(self, name: str | None = None) -> tuple[float, float] | None:
         """Of a class's IoU, or of the mean: (low, high); None where there is none."""
@@ -58,6 +67,23 @@ class Scored:
             return None
         low, high = map(_share, pair)
         return None if low is None or high is None else (low, high)
+
+    @property
+    def against(self) -> str | None:
+        """What `evaluate --against` said of the mean; None where it was not asked."""
+        found = self.data.get("against")
+        told = found.get("miou") if isinstance(found, dict) else None
+        if not isinstance(told, dict) or not isinstance(told.get("interval"), list):
+            return None
+        numbers = [number(n) for n in (told.get("difference"), *told["interval"])]
+        if len(numbers) != 3 or not all(
+            n is not None and -1 <= n <= 1 for n in numbers
+        ):
+            return None
+        more, low, high = (f"{100 * n:+.2f}" for n in numbers)
+        apart = numbers[1] > 0 or numbers[2] < 0
+        verdict = "" if apart else ", not told apart"
+        return f"{found.get('model')}: {more} ({low} to {high}){verdict}"
 
     @property
     def meaning(self) -> dict[str, Any]:
@@ -120,8 +146,9 @@ def look_beside(folder: RunFolder) -> Beside:
         if path in (folder.facts, folder.sparsity) or path.name.startswith("."):
             continue
         data = _read(path)
-        if isinstance(data, dict) and {"protocol", "iou"} <= set(data):
-            scored.append(Scored(path, _checked(path, data), _older(path, folder.best)))
+        if _is_scores(data):
+            found = Scored(path, _checked(path, data), path.name)
+            scored.append(replace(found, is_older=found.older_than(folder.best)))
         elif isinstance(data, dict) and {"latencies_ms", "median_ms"} <= set(data):
             timed.append(_timed(path, data))
     overlays = {
@@ -141,6 +168,21 @@ def look_beside(folder: RunFolder) -> Beside:
     return Beside(tuple(scored), tuple(timed), drawn, overlays)
 
 
+def read_scored(path: Path) -> Scored:
+    """What `evaluate --json` wrote, wherever it lies.
+
+    Raises:
+        UserError: It cannot be read, or is something else.
+    """
+    data = _read(path)
+    if not _is_scores(data):
+        raise UserError(
+            f"scores are a file that `evaluate --json` wrote: {path} is another; name "
+            "that one."
+        )
+    return Scored(path, _checked(path, data), str(path))
+
+
 def number(value: Any) -> float | None:
     """A finite number as it is, None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -158,13 +200,17 @@ def _share(value: Any) -> float | None:
     return value if value is not None and 0 <= value <= 1 else None
 
 
+def _is_scores(data: Any) -> bool:
+    return isinstance(data, dict) and {"protocol", "iou"} <= set(data)
+
+
 def _read(path: Path) -> Any:
     try:
         return json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(
-            f"a JSON file in the folder of a run can be read: {path} cannot ({error}); "
-            "write it again or move it elsewhere."
+            f"a JSON file of a report can be read: {path} cannot ({error}); write it "
+            "again, or leave it out of the report."
         ) from None
 
 
@@ -212,10 +258,3 @@ def _timed(path: Path, data: dict[str, Any]) -> Timed:
 def _or_less(value: Any) -> float:
     value = number(value)
     return -1.0 if value is None else value
-
-
-def _older(path: Path, model: Path) -> bool:
-    try:
-        return path.stat().st_mtime < model.stat().st_mtime
-    except OSError:
-        return False

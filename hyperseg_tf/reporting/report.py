@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hyperseg_tf.base.atomic import atomic_file, check_file_target
 from hyperseg_tf.reporting.costs import Counter
+from hyperseg_tf.reporting.elsewhere import with_evaluations
 from hyperseg_tf.reporting.page import page
 from hyperseg_tf.reporting.run import read_runs
 
@@ -17,6 +18,7 @@ def report(
     runs: str | os.PathLike | Sequence[str | os.PathLike],
     out: str | os.PathLike | None = None,
     *,
+    evaluations: Sequence[str | os.PathLike] = (),
     overwrite: bool = False,
 ) -> Path:
     """Write what training runs came to as one page, which needs no other file.
@@ -30,6 +32,8 @@ def report(
         runs: Folder of a run, or several.
         out: The page; None for report.html in the folder of a single run, in the
             working folder for several.
+        evaluations: What `evaluate --json` wrote to other places, each shown with the
+            run of its model.
         overwrite: Replace a file that is there.
 
     Returns:
@@ -37,7 +41,8 @@ def report(
 
     Raises:
         UserError: A folder is no run, has no finished epoch, or holds a damaged file;
-            `out` exists and is not to be overwritten.
+            an evaluation is of no run that is named; `out` exists and is not to be
+            overwritten.
         ValueError: No run is named.
     """
     paths = [runs] if isinstance(runs, str | os.PathLike) else list(runs)
@@ -47,7 +52,7 @@ def report(
         out = Path(paths[0]) / NAME if len(paths) == 1 else Path(NAME)
     out = Path(out)
     check_file_target(out, overwrite)
-    found = read_runs(paths)
+    found = with_evaluations(read_runs(paths), evaluations)
     counter = Counter()
     costs = [counter.costs(run) for run in found]
     made = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")

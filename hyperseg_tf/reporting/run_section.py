@@ -92,7 +92,7 @@ def _summary(run: Run, costs: Costs) -> Markup:
                 f"epoch {best['epoch']}{of}",
             ),
             *(
-                (f"{s.path.name}", f"{s.title}: {miou_text(s)}")
+                (cut(s.name, 200), f"{s.title}: {miou_text(s)}")
                 for s in run.beside.scored
             ),
             *cost_facts(costs),
@@ -150,7 +150,7 @@ def _classes(run: Run) -> Markup:
         names += [name for name in scored.iou if name not in names]
     header = ["class", f"training, epoch {run.best['epoch']} (%)"]
     for scored in run.beside.scored:
-        header += [f"{scored.path.name} (%)", "95 % of", ""]
+        header += [f"{cut(scored.name, 200)} (%)", "95 % of", ""]
     rows = [_mean(run)] if names else []
     for name in names:
         row: list[Any] = [cut(name, 100), percent(trained.get(name))]
@@ -211,7 +211,7 @@ def _scored(scored: Scored) -> Markup:
     if scored.is_older:
         older = element(
             "p",
-            f"{scored.path.name} is older than model.keras: perhaps it is of an "
+            f"{cut(scored.name, 200)} is older than model.keras: perhaps it is of an "
             "earlier epoch. Evaluate again to be sure.",
             class_="warning",
         )
@@ -221,9 +221,10 @@ def _scored(scored: Scored) -> Markup:
         older,
         facts(
             [
-                ("file", scored.path.name),
+                ("file", str(scored.path)),
                 ("model", cut(data.get("model", "?"), 300)),
                 ("mIoU", miou_text(scored)),
+                ("mIoU against", scored.against and cut(scored.against, 300)),
                 ("images", data.get("images")),
                 ("passes", data.get("passes") or "one"),
                 ("leak", data.get("leak") or None),

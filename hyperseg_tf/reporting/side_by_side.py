@@ -139,7 +139,7 @@ def _evaluation(pairs: Sequence[tuple[Run, Scored]]) -> Markup:
     for run, found in ranked:
         low, high = found.interval() or (None, None)
         between = "–" if low is None else f"{percent(low)} to {percent(high)}"
-        rows.append((run.name, found.path.name, percent(found.miou), between))
+        rows.append((run.name, cut(found.name, 200), percent(found.miou), between))
     by_run = {}
     for run, found in pairs:
         by_run.setdefault(run.name, found.miou)

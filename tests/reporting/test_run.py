@@ -126,3 +126,31 @@ def test_an_evaluation_older_than_the_model_is_marked(tmp_path):
     (folder / "model.keras").write_bytes(b"")
     os.utime(folder / "evaluation.json", (1e9, 1e9))
     assert read_run(folder).beside.scored[0].is_older
+
+
+def _against(*numbers, model="b/model.keras"):
+    more, *interval = numbers
+    return {"model": model, "miou": {"difference": more, "interval": interval}}
+
+
+@pytest.mark.parametrize(
+    ("against", "said"),
+    [
+        (_against(0.02, 0.01, 0.03), "b/model.keras: +2.00 (+1.00 to +3.00)"),
+        (
+            _against(0.02, -0.01, 0.03),
+            "b/model.keras: +2.00 (-1.00 to +3.00), not told apart",
+        ),
+        (_against(-0.02, -0.03, -0.01), "b/model.keras: -2.00 (-3.00 to -1.00)"),
+        (_against(0.02, 0.01), None),
+        (_against(0.02, "x", 7), None),
+        ({"miou": None}, None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_what_a_model_was_compared_with_is_told(tmp_path, against, said):
+    folder = write_run(tmp_path / "a")
+    write_evaluation(folder / "s.json", against=against)
+    (scored,) = read_run(folder).beside.scored
+    assert scored.against == said
