@@ -16,6 +16,7 @@ from hyperseg_tf.inference.averaging import mean_of, mirrored
 from hyperseg_tf.inference.finite import check_finite
 from hyperseg_tf.inference.passes import DEFAULT_WINDOW, Passes
 from hyperseg_tf.inference.pictures import limit_for
+from hyperseg_tf.network.channels import LAST
 from hyperseg_tf.network.model_file import load
 from hyperseg_tf.ops import choice
 
@@ -171,7 +172,9 @@ class Segmenter:
         x, (height, width) = pixels.to_input(images, seen)
         logits = self._call(x)[:, :height, :width]
         if (height, width) != size:
-            logits = keras.ops.image.resize(logits, size, interpolation="bilinear")
+            logits = keras.ops.image.resize(
+                logits, size, interpolation="bilinear", data_format=LAST
+            )
         return logits
 
 

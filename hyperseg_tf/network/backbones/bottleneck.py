@@ -6,6 +6,7 @@ EfficientNet-Lite has it without squeeze-and-excitation and with ReLU6 for swish
 import keras
 from keras import layers, ops
 
+from hyperseg_tf.network.channels import channels_last
 from hyperseg_tf.ops import choice
 
 ACTIVATIONS = ("silu", "relu6")
@@ -64,6 +65,7 @@ class MobileBottleneck(layers.Layer):
             )
         self.activation = activation
 
+    @channels_last()
     def build(self, shape):
         channels = shape[-1]
         hidden = channels * self.expansion
