@@ -7,6 +7,7 @@ does not.
 import importlib
 
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.names import did_you_mean
 from recipes.prune import Prune
 from recipes.recipe import Recipe
 from recipes.recorded import recipe_from_data
@@ -47,6 +48,14 @@ def get(name: str) -> Recipe:
     """
     if name not in _MODULE:
         raise UserError(
-            f"a recipe has one of the names {', '.join(names())}: got {name!r}."
+            f"a recipe has one of the names {', '.join(names())}: got {name!r}"
+            f"{_way_out(name)}."
         )
     return getattr(importlib.import_module(f"recipes.{_MODULE[name]}"), name)()
+
+
+def _way_out(name: str) -> str:
+    guess = did_you_mean(name, names())
+    if not guess and name.startswith("hyperseg_"):
+        return f"; to train an architecture, own_folder --preset {name}"
+    return f"; {guess.strip()}" if guess else ""

@@ -4,7 +4,6 @@ All settings are read before any is applied: two may be possible only together, 
 larger batch and a longer epoch.
 """
 
-import difflib
 import types
 import typing
 from collections.abc import Iterable, Iterator
@@ -15,6 +14,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.names import did_you_mean
 from recipes.recipe import Recipe
 
 _WORDS = {bool: "yes or no", int: "a whole number", float: "a number", str: "a word"}
@@ -141,11 +141,7 @@ def _field_of_part(part: Any, field: str, path: list[str], setting: str) -> str:
 
 
 def _nearest(name: str, names: list[str]) -> str:
-    # "lr" and "bs" are nothing like the names that they are short for.
-    short = [n for n in names if name == "".join(word[:1] for word in n.split("_"))]
-    near = short or difflib.get_close_matches(name, names, n=1)
-    guess = f"did you mean {near[0]}? " if near else ""
-    return f"{guess}it has {', '.join(names) or 'none'}"
+    return f"{did_you_mean(name, names)}it has {', '.join(names) or 'none'}"
 
 
 def _parse(text: str, hint: Any, name: str, now: Any) -> Any:

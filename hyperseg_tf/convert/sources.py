@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.names import did_you_mean
 from hyperseg_tf.convert import lite
 from hyperseg_tf.convert.imagenet import is_backbone, load_imagenet
 from hyperseg_tf.convert.metadata import METADATA
@@ -12,7 +13,11 @@ from hyperseg_tf.convert.pth import load_pth
 from hyperseg_tf.convert.released.checkpoint import open_checkpoint
 from hyperseg_tf.network.backbones import family
 from hyperseg_tf.network.model_file import file_of, load, read_preset
+from hyperseg_tf.network.no_model import no_model
 from hyperseg_tf.presets import Preset
+
+# What the option --weights takes beside files.
+_WORDS = ("imagenet", "imagenet-or-random", "none")
 
 _log = logging.getLogger("hyperseg_tf")
 
@@ -35,24 +40,32 @@ def load_weights(model, source: str | Path) -> str:
     Raises:
         UserError: If the source cannot be read or does not fit; nothing is set then.
     """
-    path = file_of(source)
-    if source != "imagenet" and not path.is_file():
-        raise UserError(
-            "weights must be 'imagenet', a keras.applications .h5, a .keras or a .pth "
-            f"file: {path} does not exist."
-        )
+    path = check_source(source)
     if path.suffix == ".keras":
         said = _load_keras(model, path)
     elif source == "imagenet" or path.suffix == ".h5":
         said = load_imagenet(model, source)
-    elif path.suffix == ".pth":
-        said = _load_pth(model, path)
     else:
-        raise UserError(
-            f"weights must be 'imagenet', a .h5, a .keras or a .pth file: got {path}."
-        )
+        said = _load_pth(model, path)
     _log.info(said)
     return said
+
+
+def check_source(source: str | Path) -> Path:
+    """The file of a source, found before the work; it is not opened.
+
+    Raises:
+        UserError: There is none, or it is of no kind that is read.
+    """
+    path = file_of(source)
+    rule = "weights are imagenet, a keras.applications .h5, a .keras or a .pth file"
+    if str(source) == "imagenet":
+        return path
+    if path.is_file() and path.suffix in (".keras", ".h5", ".pth"):
+        return path
+    guess = "" if path.exists() else did_you_mean(str(source), _WORDS)
+    said = f"got {source}; {guess.strip()}" if guess else f"{path} {no_model(path)}"
+    raise UserError(f"{rule}: {said}{'' if said.endswith('?') else '.'}")
 
 
 def padding_of(source: str | Path, preset: Preset) -> str:
@@ -74,6 +87,17 @@ def padding_of(source: str | Path, preset: Preset) -> str:
     return preset.backbone_padding
 
 
+def check_alike(
+    found: Preset, needed: Preset, path: Path, folded: bool = False
+) -> None:
+    """Raise `UserError` unless two architectures differ at most in their classes."""
+    # The padding of the backbone follows the file.
+    same = ("num_classes", "name", "backbone_padding")
+    taken = {name: getattr(needed, name) for name in same}
+    if replace(found, **taken) != needed or folded:
+        raise _other_architecture(found, needed, path)
+
+
 def load_fitting(model, path: str | Path) -> str:
     """Set all of a model that does not depend on the number of classes.
 
@@ -93,9 +117,7 @@ def load_fitting(model, path: str | Path) -> str:
     """
     path = file_of(path)
     other = load(path)
-    same = {"num_classes": model.preset.num_classes, "name": model.preset.name}
-    if replace(other.preset, **same) != model.preset or other.folded:
-        raise _other_architecture(model, other, path)
+    check_alike(other.preset, model.preset, path, other.folded)
     given = {weight.path: weight for weight in other.weights}
     moved = False
     fresh = []
@@ -117,7 +139,7 @@ def load_fitting(model, path: str | Path) -> str:
 def _load_keras(model, path):
     other = load(path)
     if other.preset != model.preset or other.folded != model.folded:
-        raise _other_architecture(model, other, path)
+        raise _other_architecture(other.preset, model.preset, path)
     model.set_weights(other.get_weights())
     # What a converted checkpoint needs for the way back.
     if METADATA in other.metadata:
@@ -125,15 +147,18 @@ def _load_keras(model, path):
     return f"weights: all from {path}"
 
 
-def _other_architecture(model, other, path) -> UserError:
+def _other_architecture(found: Preset, needed: Preset, path: Path) -> UserError:
+    wanted = needed.to_dict()
     differing = [
-        f"{key}={value!r} (needed {model.preset.to_dict()[key]!r})"
-        for key, value in other.preset.to_dict().items()
-        if value != model.preset.to_dict()[key]
+        f"{key}={value!r} (needed {wanted[key]!r})"
+        for key, value in found.to_dict().items()
+        if value != wanted[key]
     ]
+    more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
     return UserError(
-        f"{path} holds another architecture: {', '.join(differing) or 'folded'}; "
-        "build the model from its preset and class count."
+        f"{path} holds another architecture: "
+        f"{', '.join(differing[:3]) or 'folded'}{more}; build the model from its "
+        f"preset (--preset {found.name}) and class count."
     )
 
 

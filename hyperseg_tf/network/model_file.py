@@ -18,7 +18,6 @@ from pathlib import Path
 import h5py
 import keras
 
-from hyperseg_tf import presets
 from hyperseg_tf.base import archive, hdf5
 from hyperseg_tf.base.archive import ArchiveError
 from hyperseg_tf.base.errors import UserError
@@ -29,6 +28,7 @@ from hyperseg_tf.network.finite import check_finite
 from hyperseg_tf.network.layout import least_parameters
 from hyperseg_tf.network.metadata import check_metadata
 from hyperseg_tf.network.model import HyperSeg
+from hyperseg_tf.network.no_model import no_model
 from hyperseg_tf.presets import Preset
 
 # The model in the folder of a run.
@@ -127,20 +127,13 @@ def check_complete(path: str | Path) -> None:
 @contextmanager
 def _refusals(path: Path) -> Iterator[None]:
     """Whatever is wrong with a file, as one sentence that names it."""
-    if not path.exists():
-        named = str(path) in presets.PRESETS
-        raise UserError(
-            f"a model is a .keras file that train wrote: {path} "
-            + (
-                "is an architecture, which has no trained weights; train it (--set "
-                f"preset={path})."
-                if named
-                else "does not exist."
-            )
-        )
+    if not path.exists() or path.is_dir():
+        raise _no_model(path)
     try:
         yield
     except (ArchiveError, HDF5Error, ValueError) as error:
+        if path.suffix.lower() != ".keras":
+            raise _no_model(path) from error
         raise UserError(
             f"a model must be a .keras file of this library: {path} is not ("
             f"{shortened(error, 500).rstrip('.')}); train or convert it again."
@@ -152,6 +145,12 @@ def _refusals(path: Path) -> Iterator[None]:
             f"a model must be a readable .keras file: {path}: "
             f"{error.strerror or shortened(error)}; check the path and its permissions."
         ) from error
+
+
+def _no_model(path: Path) -> UserError:
+    said = no_model(path)
+    end = "" if said.endswith("?") else "."
+    return UserError(f"a model is a .keras file that train wrote: {path} {said}{end}")
 
 
 def _read_config(file) -> dict:

@@ -5,8 +5,6 @@ from pathlib import Path
 import keras
 
 from hyperseg_tf import presets
-from hyperseg_tf.base.errors import UserError
-from hyperseg_tf.network import bundled
 from hyperseg_tf.network.model import HyperSeg
 from hyperseg_tf.network.model_file import load
 
@@ -20,15 +18,10 @@ def open_named(model: keras.Model | str | Path) -> keras.Model:
     """Return a model itself, load its file or a bundled one, or build a preset.
 
     Raises:
-        UserError: There is no such preset or file.
+        UserError: There is no such preset or readable file.
     """
     if not isinstance(model, str | Path):
         return model
     if is_preset(model):
         return HyperSeg.from_preset(str(model))
-    if not bundled.is_bundled(model) and not Path(model).exists():
-        raise UserError(
-            f"a benchmark takes a .keras file or a preset: {model} is neither; "
-            f"presets are {', '.join(presets.PRESETS)}."
-        )
     return load(model)

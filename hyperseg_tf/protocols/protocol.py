@@ -12,6 +12,7 @@ import numpy as np
 
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.names import did_you_mean
 from hyperseg_tf.protocols.classes import (
     CAMVID_CLASSES,
     CITYSCAPES_CATEGORIES,
@@ -154,7 +155,8 @@ def get(name: str) -> Protocol:
     key = _ALIASES.get(name, name)
     if key not in PROTOCOLS:
         raise UserError(
-            f"a protocol has one of the names {', '.join(PROTOCOLS)}: got {name!r}."
+            f"a protocol has one of the names {', '.join(PROTOCOLS)}: got {name!r}; "
+            f"{did_you_mean(name, PROTOCOLS)}own is for any folder."
         )
     return PROTOCOLS[key]
 

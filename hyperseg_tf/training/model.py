@@ -14,7 +14,7 @@ from hyperseg_tf.base.pixels import normalise
 from hyperseg_tf.base.progress import say
 from hyperseg_tf.convert import lite
 from hyperseg_tf.convert.metadata import after_training
-from hyperseg_tf.convert.sources import load_fitting
+from hyperseg_tf.convert.sources import check_alike, check_source, load_fitting
 from hyperseg_tf.network.model import HyperSeg
 from hyperseg_tf.network.model_file import file_of, read_preset
 from hyperseg_tf.training.devices import several
@@ -36,10 +36,6 @@ def build_hyperseg(preset: str, num_classes: int, weights: str | None) -> keras.
     Raises:
         UserError: There is none of that name, or the weights cannot be had.
     """
-    try:
-        presets.get(preset)
-    except ValueError as error:
-        raise UserError(str(error)) from None
     path = None if weights is None else file_of(weights)
     if path is not None and path.suffix == ".keras" and path.is_file():
         padding = read_preset(path).backbone_padding
@@ -50,6 +46,23 @@ def build_hyperseg(preset: str, num_classes: int, weights: str | None) -> keras.
             say(load_fitting(model, path))
             return model
     return HyperSeg.from_preset(preset, num_classes=num_classes, weights=weights)
+
+
+def check_start(recipe: Recipe) -> None:
+    """Find the architecture and the weights that a recipe names, before the work.
+
+    Raises:
+        UserError: There is no such preset or file, or it is for another architecture.
+    """
+    try:
+        preset = presets.get(recipe.preset)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if recipe.weights in (None, "imagenet-or-random"):
+        return
+    path = check_source(recipe.weights)
+    if path.suffix == ".keras":
+        check_alike(read_preset(path), preset, path)
 
 
 def build_model(

@@ -39,6 +39,7 @@ from hyperseg_tf.training.model import (
     Build,
     build_model,
     change_rate,
+    check_start,
     compile_model,
     label_model,
     take_bytes,
@@ -105,7 +106,7 @@ def train(
     finish_by: datetime | None = None,
     deterministic: bool = False,
     process: processes.Processes | None = None,
-    _build_model: Build | None = None,
+    build: Build | None = None,
 ) -> TrainResult:
     """Train, validate after each epoch and keep the best model.
 
@@ -139,6 +140,8 @@ def train(
             too; see `devices.make_deterministic`.
         process: Which of several processes, that share each batch, this one is: JAX
             only, and before anything was computed with it.
+        build: Makes the network of (preset, number of classes, weights), in place of
+            `HyperSeg`: from images (B, H, W, 3), normalised, to logits.
 
     Raises:
         UserError: Unsound data, at the start or later, an `out` that holds another
@@ -173,6 +176,8 @@ def train(
         with processes.together():
             require_even(recipe.batch_size)
             old = folder.resumable(facts) if resume else None
+            if old is None and build is None:
+                check_start(recipe)
             facts["class_pixels"] = dict((old or {}).get("class_pixels") or {})
             facts["checked"] = task.require(
                 old and old.get("checked"), facts["class_pixels"]
@@ -182,7 +187,7 @@ def train(
         keras.utils.set_random_seed(recipe.seed)
         with scope(devices):
             start = recipe if old is None else replace(recipe, weights=None)
-            model, facts["weights"] = build_model(start, len(task.names), _build_model)
+            model, facts["weights"] = build_model(start, len(task.names), build)
             compile_model(model, recipe, weights_of_classes, plan.schedule())
         if old is not None:
             restore(model, folder.latest)

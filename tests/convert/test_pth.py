@@ -316,7 +316,7 @@ def test_the_preset_must_agree_field_by_field(tmp_path, small, state):
     assert "weight_groups is (64, 32, 32, 16, 8), not (32, 16, 8, 16, 4)" in message
     assert "reductions is (0.25, 0.25, 0.25, 0.25, 0.25), not (1.0, 0.25" in message
     assert "num_classes" not in message and "image_size" not in message
-    with pytest.raises(UserError, match="no preset 'x'; known are"):
+    with pytest.raises(UserError, match="got 'x'; they are"):
         from_pth(tmp_path / "a.pth", "x")
     with pytest.raises(UserError, match="the backbone is 'efficientnet-tiny'"):
         torch.save(state, tmp_path / "a.pth")

@@ -117,7 +117,7 @@ def test_a_real_run_says_what_it_was_trained_on(tmp_path):
 
     data = tiny_run.write_data(tmp_path / "data")
     small = tiny_run.recipe(epochs=1)
-    train(small, data, tmp_path / "run", _build_model=tiny_run.build)
+    train(small, data, tmp_path / "run", build=tiny_run.build)
     assert refused(tmp_path / "run", data) == ""
     with pytest.raises(UserError, match="7 of 7 images"):
         refused(tmp_path / "run", data, "train")

@@ -46,6 +46,6 @@ def test_the_command_prints_figures_notes_and_json(tmp_path, capsys):
 
 def test_the_command_refuses_unknown_names_and_json_without_counts(capsys, tmp_path):
     assert main(["presets", "hyperseg_xl"]) == 2
-    assert "no preset 'hyperseg_xl'" in capsys.readouterr().err
+    assert "got 'hyperseg_xl'" in capsys.readouterr().err
     assert main(["presets", "--json", str(tmp_path / "x.json")]) == 2
     assert "give both" in capsys.readouterr().err

@@ -70,7 +70,7 @@ def steps(data, out, process=None):
         evaluate_batch_size=1,
         overlays=1,
     )
-    options = {"process": process, "devices": DEVICES, "_build_model": network}
+    options = {"process": process, "devices": DEVICES, "build": network}
     with after_steps(lambda step, logs: means.append(float(logs["loss"]))):
         train(recipe, data, out / "steps", **options)
     if process is None or process.index == 0:
@@ -81,7 +81,7 @@ def steps(data, out, process=None):
 def stopped(data, out, process):
     """Stop in the middle of an epoch, by a signal to the last process, and go on."""
     recipe = tiny_run.recipe(epochs=1, samples_per_epoch=12, batch_size=4, overlays=0)
-    options = {"process": process, "devices": DEVICES, "_build_model": tiny_run.build}
+    options = {"process": process, "devices": DEVICES, "build": tiny_run.build}
     train(recipe, data, out / "whole", **options)
     last = process is None or process.index == process.count - 1
 

@@ -29,7 +29,7 @@ def stop_after(step, monkeypatch, recipe, data, out, **options):
     with monkeypatch.context() as patch:
         Stop(patch, step)
         with pytest.raises(KeyboardInterrupt):
-            train(recipe, data, out, _build_model=build, **options)
+            train(recipe, data, out, build=build, **options)
 
 
 def whole_and_in_parts(monkeypatch, recipe, data, folder, stops=(2, 7)):
@@ -37,6 +37,6 @@ def whole_and_in_parts(monkeypatch, recipe, data, folder, stops=(2, 7)):
     for step in stops:
         stop_after(step, monkeypatch, recipe, data, folder / "parts")
     for name in ("parts", "whole"):
-        result = train(recipe, data, folder / name, _build_model=build)
+        result = train(recipe, data, folder / name, build=build)
     assert_same_run(folder / "whole", folder / "parts")
     return result

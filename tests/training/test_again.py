@@ -24,7 +24,7 @@ def old_data(folder, train):
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("again")
     data = old_data(folder / "data", 7)
-    train(recipe(epochs=1), data, folder / "run", _build_model=build)
+    train(recipe(epochs=1), data, folder / "run", build=build)
     return folder
 
 
@@ -42,7 +42,7 @@ def test_a_run_is_repeated_from_its_folder(run):
     first = recorded(run / "run")
     assert first.recipe == recipe(epochs=1) and first.data == run / "data"
     assert first.differences() == []
-    train(first.recipe, first.data, run / "again", _build_model=build)
+    train(first.recipe, first.data, run / "again", build=build)
     assert_same_run(run / "run", run / "again")
 
 

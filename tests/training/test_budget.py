@@ -102,7 +102,7 @@ def test_a_run_goes_on_as_it_was_fitted(tmp_path):
         own, ["epochs=2", "samples_per_epoch=6", "train.1.height=11", "warmup_steps=0"]
     )
     assert budget.settings_of_run(own, tmp_path / "run") == []
-    train(short, tmp_path / "data", tmp_path / "run", _build_model=tiny_run.build)
+    train(short, tmp_path / "data", tmp_path / "run", build=tiny_run.build)
     found = budget.settings_of_run(own, tmp_path / "run")
     assert recipes.replace_from_strings(own, found) == short
 

@@ -129,7 +129,7 @@ def test_a_run_without_time_is_shortened_and_ready(data, tmp_path, monkeypatch):
     out = tmp_path / "run"
     end = datetime.now() + timedelta(seconds=40)
     result = train(
-        recipe(epochs=10_000, overlays=0), data, out, finish_by=end, _build_model=build
+        recipe(epochs=10_000, overlays=0), data, out, finish_by=end, build=build
     )
     assert (datetime.now() - end).total_seconds() < 20
     facts = RunFolder(out).read_facts()

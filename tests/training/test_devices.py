@@ -90,7 +90,7 @@ def test_accumulating_on_several_devices_is_refused(data, tmp_path):
 from hyperseg_tf.base.errors import UserError
 try:
     train(recipe(accumulate=2), {str(data)!r}, {str(tmp_path / "run")!r},
-          devices=devices, _build_model=build)
+          devices=devices, build=build)
 except UserError as error:
     print(error)
 """
@@ -101,7 +101,7 @@ except UserError as error:
 
 @pytest.mark.slow
 def test_two_deterministic_runs_end_with_the_same_bits(data, tmp_path):
-    code = "train(recipe(epochs=1), {!r}, {!r}, deterministic=True, _build_model=build)"
+    code = "train(recipe(epochs=1), {!r}, {!r}, deterministic=True, build=build)"
     for name in "ab":
         on_two_devices(code.format(str(data), str(tmp_path / name)))
     assert_same_run(tmp_path / "a", tmp_path / "b")

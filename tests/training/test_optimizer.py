@@ -124,12 +124,12 @@ OPTIONS = {"ema": 0.8, "warmup_steps": 3, "clip_norm": 0.5}
 @pytest.mark.slow
 def test_a_run_with_all_of_it_goes_on_as_if_never_stopped(data, tmp_path, monkeypatch):
     options = recipe(**OPTIONS)
-    whole = train(options, data, tmp_path / "whole", _build_model=build)
+    whole = train(options, data, tmp_path / "whole", build=build)
     with monkeypatch.context() as patch:
         Stop(patch, 6)
         with pytest.raises(KeyboardInterrupt):
-            train(options, data, tmp_path / "run", _build_model=build)
-    found = train(options, data, tmp_path / "run", _build_model=build)
+            train(options, data, tmp_path / "run", build=build)
+    found = train(options, data, tmp_path / "run", build=build)
     assert_same_state(tmp_path / "run", tmp_path / "whole")
     assert found.best_miou == whole.best_miou
     best, latest = (
@@ -161,7 +161,7 @@ def test_a_run_goes_on_between_two_steps_whose_gradients_are_averaged(
 ):
     options = recipe(accumulate=3)
     result = whole_and_in_parts(monkeypatch, options, data, tmp_path)
-    plain = train(recipe(), data, tmp_path / "plain", _build_model=build)
+    plain = train(recipe(), data, tmp_path / "plain", build=build)
     assert [row["lr"] for row in plain.log] == [row["lr"] for row in result.log]
     assert plain.log[0]["loss"] != result.log[0]["loss"]
 

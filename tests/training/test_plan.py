@@ -144,7 +144,7 @@ def test_a_run_that_prunes_keeps_its_length():
 
 
 def _go(data, out, **options):
-    return train(recipe(), data, out, _build_model=build, **options)
+    return train(recipe(), data, out, build=build, **options)
 
 
 def _told(result):

@@ -26,7 +26,7 @@ PRUNE = Prune(sparsity=0.6, every=3, end=0.7, smallest=16)
 def whole(data, tmp_path_factory):
     """A run of 12 steps that prunes and that nothing interrupted."""
     out = tmp_path_factory.mktemp("runs") / "whole"
-    return train(recipe(prune=PRUNE), data, out, _build_model=build), out
+    return train(recipe(prune=PRUNE), data, out, build=build), out
 
 
 def zeros(model):
@@ -136,10 +136,10 @@ def test_a_resumed_run_prunes_as_an_uninterrupted_one(
     try:
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(Position, "on_train_batch_end", hook)
-            train(recipe(prune=PRUNE), data, out, _build_model=build)
+            train(recipe(prune=PRUNE), data, out, build=build)
     finally:
         signal.signal(signal.SIGINT, before)
-    train(recipe(prune=PRUNE), data, out, _build_model=build)
+    train(recipe(prune=PRUNE), data, out, build=build)
     assert_same_state(out, whole[1])
     reports = [json.loads((o / "sparsity.json").read_text()) for o in (out, whole[1])]
     for report in reports:
@@ -156,7 +156,7 @@ def test_no_epoch_before_the_sparsity_is_reached_is_kept(data, tmp_path, monkeyp
     ious = iter((0.9, 0.5, 0.4))
     monkeypatch.setattr(scores, "mean_iou", lambda counts: next(ious))
     late = recipe(prune=replace(PRUNE, begin=0.3, end=0.6))
-    result = train(late, data, tmp_path / "run", _build_model=build)
+    result = train(late, data, tmp_path / "run", build=build)
     assert first_epoch(late) == 1
     assert (result.best_epoch, result.best_miou) == (2, 0.5)
     model = keras.models.load_model(tmp_path / "run" / "model.keras", compile=False)
@@ -167,7 +167,7 @@ def test_no_epoch_before_the_sparsity_is_reached_is_kept(data, tmp_path, monkeyp
 def test_a_model_without_a_large_kernel_is_refused(data, tmp_path):
     large = recipe(prune=replace(PRUNE, smallest=1000))
     with pytest.raises(UserError, match="none of 1000 weights.*prune.smallest"):
-        train(large, data, tmp_path / "run", _build_model=build)
+        train(large, data, tmp_path / "run", build=build)
 
 
 def test_without_the_toolkit_nothing_is_written_and_the_line_says_what_to_install(
@@ -175,7 +175,7 @@ def test_without_the_toolkit_nothing_is_written_and_the_line_says_what_to_instal
 ):
     monkeypatch.setitem(sys.modules, "tensorflow_model_optimization", None)
     with pytest.raises(UserError, match=r"pip install 'hyperseg_tf\[compress\]'"):
-        train(recipe(prune=PRUNE), data, tmp_path / "run", _build_model=build)
+        train(recipe(prune=PRUNE), data, tmp_path / "run", build=build)
     assert not (tmp_path / "run").exists()
 
 
@@ -212,7 +212,7 @@ def watch(self, batch, logs=None):
 Pruning.on_train_batch_end = watch
 out = {str(tmp_path / "run")!r}
 pruned = recipe(prune=PRUNE)
-train(pruned, {str(data)!r}, out, devices=devices, _build_model=build)
+train(pruned, {str(data)!r}, out, devices=devices, build=build)
 assert len(seen) == 12 and seen[-1] == 0.6 and sorted(seen) == seen, seen
 """
     on_two_devices(code)

@@ -92,9 +92,9 @@ def test_a_run_ends_when_its_patience_does(data, tmp_path, capsys):
     # A rate that changes nothing: the first epoch stays the best.
     options = recipe(patience=2, epochs=9, learning_rate=1e-9, norm_momentum=0.999)
     out = tmp_path / "run"
-    result = train(options, data, out, _build_model=build)
+    result = train(options, data, out, build=build)
     last = result.best_epoch + 2
     assert result.epochs == last < 9 and result.log[-1]["epoch"] == last
     assert "for 2: the run ends" in capsys.readouterr().err
-    again = train(options, data, out, _build_model=build)
+    again = train(options, data, out, build=build)
     assert again.epochs == last and "2 epochs were no better" in capsys.readouterr().err

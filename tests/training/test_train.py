@@ -37,7 +37,7 @@ ROOT = Path(__file__).parents[2]
 def whole(data, tmp_path_factory):
     """A run that nothing interrupted."""
     out = tmp_path_factory.mktemp("runs") / "whole"
-    return train(recipe(), data, out, _build_model=build), out
+    return train(recipe(), data, out, build=build), out
 
 
 def test_run_folder_is_complete(whole):
@@ -114,10 +114,10 @@ def test_run_stopped_by_ctrl_c_ends_like_an_uninterrupted_one(
     with monkeypatch.context() as patch:
         Stop(patch, step)
         with pytest.raises(KeyboardInterrupt):
-            train(recipe(), data, out, _build_model=build)
+            train(recipe(), data, out, build=build)
     model = keras.models.load_model(out / "latest.keras")
     assert int(model.optimizer.iterations) == step
-    result = train(recipe(), data, out, _build_model=build)
+    result = train(recipe(), data, out, build=build)
     assert_same_state(out, reference)
     assert [row["epoch"] for row in result.log] == [1, 2, 3]
     assert result.best_miou == whole[0].best_miou
@@ -143,8 +143,8 @@ def test_run_killed_at_any_time_ends_like_an_uninterrupted_one(delay_s, data, tm
         keras.models.load_model(path)
     killed_at = int(keras.models.load_model(out / "latest.keras").optimizer.iterations)
     assert killed_at < 32
-    train(recipe(epochs=8), data, out, _build_model=build)
-    train(recipe(epochs=8), data, tmp_path / "whole", _build_model=build)
+    train(recipe(epochs=8), data, out, build=build)
+    train(recipe(epochs=8), data, tmp_path / "whole", build=build)
     assert_same_state(out, tmp_path / "whole")
     assert not list(out.glob(".*.keras"))
 
@@ -152,7 +152,7 @@ def test_run_killed_at_any_time_ends_like_an_uninterrupted_one(delay_s, data, tm
 def test_finished_run_is_left_alone(whole, data, capsys):
     result, out = whole
     before = (out / "latest.keras").stat().st_mtime_ns
-    again = train(recipe(), data, out, _build_model=build)
+    again = train(recipe(), data, out, build=build)
     assert repr(again) == repr(result)  # rows hold NaN, which is not equal to NaN
     assert (out / "latest.keras").stat().st_mtime_ns == before
     assert "all 3 epochs are done" in capsys.readouterr().err
@@ -163,7 +163,7 @@ def test_folder_of_another_run_is_refused(whole, data):
     other = recipe(batch_size=3, learning_rate=0.1, overlays=0)
     message = "batch_size: 2, now 3; learning_rate: 0.03, now 0.1; name.*--fresh"
     with pytest.raises(UserError, match=message):
-        train(other, data, out, _build_model=build)
+        train(other, data, out, build=build)
 
 
 @pytest.mark.slow
@@ -171,7 +171,7 @@ def test_fresh_discards_the_run_but_no_other_file(whole, data, tmp_path):
     out = shutil.copytree(whole[1], tmp_path / "run")
     assert (out / "overlays" / "epoch_0002.png").exists()
     (out / "notes.txt").write_text("mine")
-    result = train(recipe(epochs=1), data, out, resume=False, _build_model=build)
+    result = train(recipe(epochs=1), data, out, resume=False, build=build)
     assert len(result.log) == 1
     assert not (out / "overlays" / "epoch_0002.png").exists()
     assert (out / "notes.txt").read_text() == "mine"
@@ -181,7 +181,7 @@ def test_unsound_data_stop_before_anything_is_written(data, tmp_path):
     broken = write_data(tmp_path / "broken")
     (broken / "train" / "images" / "3.png").write_bytes(b"no picture")
     with pytest.raises(UserError, match="3.png"):
-        train(recipe(), broken, tmp_path / "run", _build_model=build)
+        train(recipe(), broken, tmp_path / "run", build=build)
     assert not (tmp_path / "run").exists()
 
 
@@ -210,7 +210,7 @@ def test_loss_that_is_not_finite_stops_with_the_last_state_kept(
 
     monkeypatch.setattr(Position, "on_train_batch_end", hook)
     with pytest.raises(UserError, match="nan at step 6.*learning_rate.*latest.keras"):
-        train(recipe(), data, out, _build_model=build)
+        train(recipe(), data, out, build=build)
     model = keras.models.load_model(out / "latest.keras")
     assert int(model.optimizer.iterations) == 4
     assert all(np.isfinite(np.asarray(v)).all() for v in model.weights)
@@ -221,7 +221,7 @@ def test_nan_before_the_first_checkpoint_says_that_nothing_was_saved(data, tmp_p
     exploding = recipe()
     exploding = replace(exploding, train=(*exploding.train, Explode()))
     with pytest.raises(UserError, match="step 1;.*nothing was saved"):
-        train(exploding, data, tmp_path / "run", _build_model=build)
+        train(exploding, data, tmp_path / "run", build=build)
 
 
 def test_damaged_checkpoint_is_named(whole, data, tmp_path):
@@ -229,7 +229,7 @@ def test_damaged_checkpoint_is_named(whole, data, tmp_path):
     contents = (out / "latest.keras").read_bytes()
     (out / "latest.keras").write_bytes(contents[: len(contents) // 2])
     with pytest.raises(UserError, match="latest.keras is not .*damaged.*--fresh"):
-        train(recipe(), data, out, _build_model=build)
+        train(recipe(), data, out, build=build)
 
 
 @pytest.mark.slow
@@ -240,8 +240,8 @@ def test_two_trainings_never_share_a_folder(data, tmp_path):
     out = tmp_path / "run"
     with RunFolder(out).locked():
         with pytest.raises(UserError, match="is in use; wait for it or name another"):
-            train(recipe(), unsound, out, _build_model=build)
-    train(recipe(epochs=1), data, out, _build_model=build)
+            train(recipe(), unsound, out, build=build)
+    train(recipe(epochs=1), data, out, build=build)
 
 
 @pytest.mark.slow
@@ -254,7 +254,7 @@ def test_source_of_the_weights_is_logged(data, tmp_path, capsys):
             raise UserError("no connection")
         return build(preset, num_classes, weights)
 
-    arguments = {"_build_model": offline, "epochs": 1}
+    arguments = {"build": offline, "epochs": 1}
     with pytest.raises(UserError, match="no connection"):
         train(recipe(), data, tmp_path / "a", weights="imagenet", **arguments)
     assert not (tmp_path / "a" / "run.json").exists()
@@ -269,7 +269,7 @@ def test_source_of_the_weights_is_logged(data, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_images_fed_as_bytes_end_with_the_same_weights(data, tmp_path):
-    options = {"epochs": 1, "_build_model": build}
+    options = {"epochs": 1, "build": build}
     for feed_bytes in (False, True):
         out = tmp_path / str(feed_bytes)
         train(recipe(), data, out, feed_bytes=feed_bytes, **options)
@@ -279,7 +279,7 @@ def test_images_fed_as_bytes_end_with_the_same_weights(data, tmp_path):
 @pytest.mark.slow
 def test_the_other_loss_and_decay_train_too(data, tmp_path):
     plain = recipe(loss="cross_entropy", decay="epoch", epochs=2, overlays=0)
-    result = train(plain, data, tmp_path / "run", _build_model=build)
+    result = train(plain, data, tmp_path / "run", build=build)
     assert [row["lr"] for row in result.log] == pytest.approx([0.03, 0.03 * 0.5**0.9])
     assert not (tmp_path / "run" / "overlays").exists()
 
@@ -292,16 +292,16 @@ def test_a_sum_of_losses_with_balanced_classes_trains_and_goes_on(data, tmp_path
         "loss_class_weights": "balanced",
     }
     out = tmp_path / "run"
-    result = train(recipe(**several, epochs=1), data, out, _build_model=build)
+    result = train(recipe(**several, epochs=1), data, out, build=build)
     assert 0 < result.log[0]["loss"] < 20 and 0 < result.log[0]["val_loss"] < 20
     facts = json.loads((out / "run.json").read_text())
     assert len(facts["class_pixels"]["train"]) == 4
     assert facts["recipe"]["loss"] == ["ohem", "focal", "dice", "lovasz"]
-    again = train(recipe(**several, epochs=1), data, out, _build_model=build)
+    again = train(recipe(**several, epochs=1), data, out, build=build)
     assert again.log == result.log
     with pytest.raises(UserError, match="loss_class_weights: balanced, now None"):
         plain = {**several, "loss_class_weights": None}
-        train(recipe(**plain, epochs=1), data, out, _build_model=build)
+        train(recipe(**plain, epochs=1), data, out, build=build)
 
 
 @pytest.mark.slow
@@ -313,7 +313,7 @@ def test_two_devices_share_the_batches_and_resume(options, data, tmp_path):
 LOSSES = ("bootstrapped", "cross_entropy", "ohem", "focal", "dice", "lovasz")
 out = {str(tmp_path / "run")!r}
 options = recipe({options})
-train(options, {str(data)!r}, out, devices=devices, _build_model=build)
+train(options, {str(data)!r}, out, devices=devices, build=build)
 """
     # A finished first half, then the whole, as after a kill between epochs.
     on_two_devices(code)
@@ -383,12 +383,12 @@ def test_run_stopped_by_sigterm_ends_like_an_uninterrupted_one(
     with monkeypatch.context() as patch, stoppable():
         _after(patch, step, lambda: [os.kill(os.getpid(), s) for s in sent])
         with pytest.raises(Stopped) as caught:
-            train(recipe(), data, out, _build_model=build)
+            train(recipe(), data, out, build=build)
     assert caught.value.number == signal.SIGTERM
     model = keras.models.load_model(out / "latest.keras")
     assert int(model.optimizer.iterations) == step
     assert not list(out.glob(".*.*"))
-    result = train(recipe(), data, out, _build_model=build)
+    result = train(recipe(), data, out, build=build)
     assert_same_state(out, reference)
     assert [row["epoch"] for row in result.log] == [1, 2, 3]
 
@@ -403,7 +403,7 @@ def test_signals_of_a_python_caller_stay_the_callers(data, tmp_path, monkeypatch
     before = signal.signal(signal.SIGINT, mine)
     try:
         _after(monkeypatch, 1, lambda: seen.extend(map(signal.getsignal, numbers)))
-        train(recipe(epochs=1), data, tmp_path / "run", _build_model=build)
+        train(recipe(epochs=1), data, tmp_path / "run", build=build)
     finally:
         signal.signal(signal.SIGINT, before)
     assert seen == [mine, signal.SIG_DFL, signal.SIG_DFL]
@@ -461,7 +461,7 @@ def test_data_that_vanish_while_it_trains_are_named(split, tmp_path, monkeypatch
     folder = write_data(tmp_path / "data")
     _after(monkeypatch, 5, lambda: shutil.rmtree(folder / split))
     with pytest.raises(UserError, match=f"{folder / split}/.*can be read: No such"):
-        train(recipe(cache=False, epochs=9), folder, tmp_path / "r", _build_model=build)
+        train(recipe(cache=False, epochs=9), folder, tmp_path / "r", build=build)
     model = keras.models.load_model(tmp_path / "r" / "latest.keras")
     assert int(model.optimizer.iterations) % 4 == 0
 
@@ -478,7 +478,7 @@ def test_data_that_vanish_while_it_trains_are_named(split, tmp_path, monkeypatch
 def test_what_is_refused_discards_no_run(wrong, message, whole, data, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(whole[1], out)
-    options = {} if "weights" in wrong else {"_build_model": build}
+    options = {} if "weights" in wrong else {"build": build}
     preset = recipe(preset="hyperseg_tiny") if "weights" in wrong else recipe()
     with pytest.raises(UserError, match=message):
         train(preset, data, out, resume=False, **wrong, **options)

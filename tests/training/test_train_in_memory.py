@@ -59,7 +59,7 @@ def test_training_in_memory_ends_with_the_weights_of_training_from_files(
     tmp_path, monkeypatch
 ):
     data = write_data(tmp_path / "data")
-    options = {"epochs": 2, "_build_model": build}
+    options = {"epochs": 2, "build": build}
     theirs = train(recipe(), data, tmp_path / "files", **options)
     reader = InMemory()
     monkeypatch.setattr(opening, "READERS", (reader,))

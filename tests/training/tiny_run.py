@@ -136,7 +136,7 @@ def _main(data, out, epochs, save_every="10", devices="1"):
     from hyperseg_tf.training.train import train
 
     options = {"save_every": float(save_every), "devices": names}
-    train(recipe(epochs=int(epochs)), data, out, _build_model=build, **options)
+    train(recipe(epochs=int(epochs)), data, out, build=build, **options)
 
 
 if __name__ == "__main__":

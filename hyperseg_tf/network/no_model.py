@@ -1,0 +1,98 @@
+"""What a path seems to be that is named for a model and holds none.
+
+That it "does not exist" is rarely what helps, and often it does.
+"""
+
+import os
+import re
+from pathlib import Path
+
+from hyperseg_tf import presets
+from hyperseg_tf.base.names import did_you_mean
+from hyperseg_tf.network.bundled import MODELS
+
+_EXPORTS = (".onnx", ".tflite", ".plan", ".pb", ".xml")
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
+# A `Path` has lost a slash of an address.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
+
+
+def no_model(path: str | Path) -> str:
+    """Say what is there instead, and the way out: "is a SavedModel; ...".
+
+    Args:
+        path: As it was named, and not a file that is a model.
+    """
+    name = str(path)
+    if _ADDRESS.match(name):
+        return "is an address; download the file and name that"
+    if os.path.isdir(name):
+        return _folder(Path(name))
+    if os.path.lexists(name):
+        return _file(Path(name))
+    if name.startswith("~"):
+        whole = os.path.expanduser(name)
+        there = "" if os.path.exists(whole) else ", which does not exist either"
+        return f"begins with ~, which only a shell spells out, as {whole}{there}"
+    if name in presets.PRESETS:
+        return (
+            "is an architecture, which has no trained weights; train it: hyperseg-tf "
+            f"train own_folder --preset {name}"
+        )
+    return f"does not exist; {_near(name)}"
+
+
+def _folder(path: Path) -> str:
+    names = set(os.listdir(path)) if os.access(path, os.R_OK) else set()
+    if "saved_model.pb" in names:
+        return (
+            "is a SavedModel, which is for serving and cannot be read back; name the "
+            ".keras file that it was exported from"
+        )
+    if "latest.keras" in names:
+        return (
+            "is a run whose first epoch has not been validated yet; wait for its "
+            "model.keras"
+        )
+    if "run.json" in names:
+        return "is a run without a model.keras; let it train for an epoch"
+    found = sorted(name for name in names if name.endswith(".keras"))
+    if found:
+        return f"is a folder; name a file in it: {path / found[0]}"
+    return "is a folder without a model.keras; name the folder of a run, or its file"
+
+
+def _file(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if not path.exists():
+        return f"is a link to {os.readlink(path)}, which is not there; mend it"
+    if (path.parent / "model.keras").is_file() and path.name != "model.keras":
+        return f"is another file of a run; name {path.parent / 'model.keras'}"
+    if suffix in (".pth", ".pt"):
+        return f"is a file of PyTorch; turn it into one: hyperseg-tf convert {path}"
+    if suffix in (".h5", ".hdf5"):
+        return "is an HDF5 file of weights alone, without a model; name a .keras file"
+    if suffix in _EXPORTS:
+        return (
+            "is an export, which cannot be read back; name the .keras file that it "
+            "was made from"
+        )
+    if suffix in _PICTURES:
+        return "is a picture; the model comes first, then pictures"
+    return "is none; it is damaged, or of another program: get it again"
+
+
+def _near(name: str) -> str:
+    """The way out for a name that nothing has."""
+    parent = Path(name).parent
+    try:
+        beside = os.listdir(parent)
+    except OSError:
+        return "correct the path"
+    guess = did_you_mean(Path(name).name, beside).removeprefix("did you mean ")
+    if guess:
+        return f"did you mean {parent / guess.removesuffix('? ')}?"
+    if Path(name).suffix:
+        return "correct the path"
+    guess = did_you_mean(name, [*MODELS, *presets.PRESETS])
+    return guess.strip() or "correct the path"
