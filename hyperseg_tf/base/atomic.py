@@ -8,7 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hyperseg_tf.base.errors import UserError
@@ -69,6 +69,45 @@ def atomic_folder(path: str | os.PathLike, overwrite: bool = False) -> Iterator[
         shutil.rmtree(temporary, ignore_errors=True)
         if path.exists():
             shutil.rmtree(old, ignore_errors=True)
+
+
+def try_output(path: str | os.PathLike | None, folder: bool = False) -> None:
+    """Find out, before the work, whether something can be written at `path`.
+
+    A file is made beside it and removed again, and so are folders that are missing.
+
+    Args:
+        path: None and "-" are no files.
+        folder: Whether a folder is written there, not a file.
+
+    Raises:
+        UserError: It cannot; the message is the system's.
+    """
+    if path is None or str(path) == "-":
+        return
+    path = Path(path)
+    if path.is_dir() and not folder:
+        raise UserError(f"the output is a file: {path} is a folder; name a file.")
+    if path.is_file() and folder:
+        raise UserError(f"the output is a folder: {path} is a file; name another path.")
+    made: list[Path] = []
+    try:
+        for parent in reversed([path.parent, *path.parent.parents]):
+            if not parent.exists():
+                parent.mkdir()
+                made.append(parent)
+        trial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise UserError(
+            f"the output can be written: {path}: {error.strerror}; name another path "
+            "or change its permissions."
+        ) from None
+    finally:
+        for parent in reversed(made):
+            with suppress(OSError):
+                parent.rmdir()
 
 
 @contextmanager

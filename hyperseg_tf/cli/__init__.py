@@ -2,7 +2,8 @@
 
 A command parses, calls one library function and prints the result. What a command
 module imports at its top must not bring TensorFlow: `--help` answers at once. One
-that never needs it says `set_defaults(tensorflow=False)`.
+that never needs it says `set_defaults(tensorflow=False)`. What a command writes at its
+end it names in `outputs`, which are tried before it begins.
 """
 
 import argparse
@@ -10,10 +11,13 @@ import sys
 from collections.abc import Sequence
 
 from hyperseg_tf import __version__
+from hyperseg_tf.base.atomic import try_output
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import ending_bars, say
+from hyperseg_tf.base.quiet import import_tensorflow
 from hyperseg_tf.base.stopping import stoppable
 from hyperseg_tf.cli import (
+    arguments,
     benchmark,
     cluster,
     convert,
@@ -31,7 +35,6 @@ from hyperseg_tf.cli import (
     try_model,
 )
 from hyperseg_tf.cli.exit_status import FAILED, interrupted
-from hyperseg_tf.cli.quiet import import_tensorflow
 
 _COMMANDS = (
     train,
@@ -50,6 +53,10 @@ _COMMANDS = (
 )
 
 
+# Options, of any command, that name a folder to write.
+FOLDERS = ("draw", "save_label_ids")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status.
 
@@ -57,7 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     SIGTERM; 129: SIGHUP. What was begun is tidied up.
     """
     streams.prepare()
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    if not (sys.argv[1:] if argv is None else argv):
+        parser.print_help()
+        return 0
+    args = arguments.parse(parser, argv)
     with stoppable():
         try:
             return _run(args)
@@ -69,6 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     try:
+        for name in getattr(args, "outputs", ()):
+            try_output(getattr(args, name), folder=name in FOLDERS)
         if getattr(args, "tensorflow", True):
             import_tensorflow()
         with ending_bars():
@@ -98,7 +111,7 @@ def _fail(message: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = arguments.Parser(
         prog="hyperseg-tf",
         description="Real-time semantic segmentation with HyperSeg: train on a folder "
         "of images, score, predict, export.",

@@ -48,7 +48,7 @@ def add(commands) -> None:
         metavar="DIR",
         help="data set that the model and all exports are scored on",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, outputs=("json",))
 
 
 def run(args: argparse.Namespace) -> int:

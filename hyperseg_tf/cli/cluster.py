@@ -28,7 +28,7 @@ def add(commands) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace what is at FILE.keras"
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, outputs=("out",))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -54,7 +54,7 @@ def add(commands) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace what is at PATH"
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, outputs=("out", "report"))
 
 
 def run(args: argparse.Namespace) -> int:

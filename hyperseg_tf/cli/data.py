@@ -112,7 +112,7 @@ def add(commands) -> None:
         help="read files again, too, that are as they were when they passed",
     )
     add_labels(check)
-    check.set_defaults(run=_check)
+    check.set_defaults(run=_check, outputs=("json",))
 
     show = actions.add_parser(
         "show",

@@ -103,7 +103,8 @@ def add(commands) -> None:
     add_passes(parser)
     parser.add_argument("--batch-size", type=int, default=1, metavar="N")
     add_labels(parser, "as in the training of the model")
-    parser.set_defaults(run=run)
+    outputs = ("json", "confusion", "draw", "save_label_ids")
+    parser.set_defaults(run=run, outputs=outputs)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ def add(commands) -> None:
         help="count parameters and multiply-adds, beside the paper's figures",
     )
     parser.add_argument("--json", type=Path, help="also write the counts there")
-    parser.set_defaults(run=run, tensorflow=False)
+    parser.set_defaults(run=run, tensorflow=False, outputs=("json",))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _measure(chosen, target):
-    from hyperseg_tf.cli.quiet import import_tensorflow
+    from hyperseg_tf.base.quiet import import_tensorflow
 
     import_tensorflow()
     from hyperseg_tf.profiling.measure import measure

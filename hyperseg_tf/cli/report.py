@@ -37,7 +37,7 @@ def add(commands) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace a file that is there"
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, outputs=("out",))
 
 
 def run(args: argparse.Namespace) -> int:

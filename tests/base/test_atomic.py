@@ -3,7 +3,7 @@ import resource
 
 import pytest
 
-from hyperseg_tf.base.atomic import atomic_file, atomic_folder
+from hyperseg_tf.base.atomic import atomic_file, atomic_folder, try_output
 from hyperseg_tf.base.errors import UserError
 
 
@@ -95,3 +95,27 @@ def test_a_bug_stays_one(tmp_path):
             (tmp_path / "no" / "file").read_text()
         except FileNotFoundError:
             raise KeyError("a") from None
+
+
+def test_an_output_is_tried_and_nothing_is_left(tmp_path):
+    try_output(None)
+    try_output("-")
+    try_output(tmp_path / "new" / "deeper" / "a.json")
+    try_output(tmp_path / "folder", folder=True)
+    (tmp_path / "old.json").write_text("old")
+    try_output(tmp_path / "old.json")
+    assert [path.name for path in tmp_path.iterdir()] == ["old.json"]
+    assert (tmp_path / "old.json").read_text() == "old"
+
+
+def test_an_output_that_cannot_be_is_refused_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path, folder, said in (
+        (tmp_path, False, "is a folder; name a file"),
+        (tmp_path / "file", True, "is a file; name another"),
+        (tmp_path / "file" / "a.json", False, "name another path"),
+        (tmp_path / ("a" * 300), False, "File name too long"),
+    ):
+        with pytest.raises(UserError, match=said):
+            try_output(path, folder)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -256,7 +256,7 @@ def test_a_size_is_height_x_width(capsys):
 @pytest.mark.slow
 def test_tensorflow_says_nothing_unless_asked():
     code = (
-        "from hyperseg_tf.cli.quiet import import_tensorflow\n"
+        "from hyperseg_tf.base.quiet import import_tensorflow\n"
         "import sys; import_tensorflow(); import tensorflow as tf\n"
         "tf.constant(1) + 1; sys.stderr.write('after')"
     )
