@@ -1,3 +1,4 @@
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -5,6 +6,10 @@ from pathlib import Path
 import pytest
 
 import hyperseg_tf
+from hyperseg_tf.training.losses import CrossEntropy
+from hyperseg_tf.training.optimizer import PartedAdam
+from hyperseg_tf.training.schedules import PolyDecay
+from tests.tiny_segmenter import random_hyperseg
 
 ROOT = Path(__file__).parents[1]
 NAMES = {
@@ -17,6 +22,9 @@ NAMES = {
     "evaluate",
     "load",
     "predict",
+    "predict_files",
+    "preprocess",
+    "register",
     "train",
 }
 
@@ -46,3 +54,37 @@ def test_importing_the_library_loads_nothing():
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
     )
     assert done.stdout == "[]\n"
+
+
+def test_type_hints_and_defaults_of_public_functions_are_public():
+    for name in NAMES - {"__version__"}:
+        public = getattr(hyperseg_tf, name)
+        for parameter in inspect.signature(public).parameters:
+            assert not parameter.startswith("_"), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import hyperseg_tf, keras",
+        "import keras, hyperseg_tf",
+        "import hyperseg_tf; hyperseg_tf.load; import keras",
+        "from hyperseg_tf.base import errors; import keras",
+    ],
+)
+def test_keras_loads_models_in_whichever_order_both_are_imported(imports, tmp_path):
+    model = random_hyperseg()
+    model.save(tmp_path / "model.keras")
+    model.compile(PartedAdam(PolyDecay(1e-3, 1.0, 5)), CrossEntropy())
+    model.save(tmp_path / "latest.keras")
+    code = (
+        f"{imports}\n"
+        "for name in ('model', 'latest'):\n"
+        f"    model = keras.models.load_model({str(tmp_path)!r} + f'/{{name}}.keras')\n"
+        "    print(type(model).__name__, type(model.optimizer).__name__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.stdout == "HyperSeg NoneType\nHyperSeg PartedAdam\n", done.stderr

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from hyperseg_tf.base.constants import ABSENT, VOID
+from hyperseg_tf.ops.labels import class_positions
 
 
 def iou_per_class(matrix: np.ndarray) -> np.ndarray:
@@ -100,15 +101,21 @@ def confusion_counts(labels, predictions, num_classes: int, void: int = VOID):
     """Count (label, prediction) pairs of one batch, in a graph of any backend.
 
     Args:
-        labels: (B, H, W), whole numbers of any dtype, 0 to num_classes - 1 or void.
+        labels: (B, H, W), whole numbers of any dtype, 0 to num_classes - 1 or void; or
+            (B, H, W, 1), or one-hot (B, H, W, num_classes).
         predictions: (B, H, W, num_classes) logits, or (B, H, W) class map.
 
     Returns:
         int32 (num_classes, num_classes), rows are labels.
+
+    Raises:
+        ValueError: Labels or predictions have another shape.
     """
-    if len(predictions.shape) > len(labels.shape):
+    is_map = len(predictions.shape) == 3
+    shape = (*predictions.shape, num_classes) if is_map else predictions.shape
+    labels = ops.reshape(class_positions(labels, shape, void), (-1,))
+    if not is_map:
         predictions = ops.argmax(predictions, axis=-1)
-    labels = ops.reshape(ops.cast(labels, "int32"), (-1,))
     predictions = ops.reshape(ops.cast(predictions, "int32"), (-1,))
     cells = num_classes**2
     # One cell more than the matrix has takes the void pixels.
@@ -126,7 +133,8 @@ class ConfusionMatrix(keras.metrics.Metric):
         void: Label value of the pixels to ignore.
 
     Shapes:
-        labels: (B, H, W), whole numbers of any dtype, 0 to num_classes - 1 or void.
+        labels: (B, H, W), whole numbers of any dtype, 0 to num_classes - 1 or void; or
+            (B, H, W, 1), or one-hot (B, H, W, num_classes), zeros alone are void.
         predictions: (B, H, W, num_classes) logits, or (B, H, W) class map.
         result: (num_classes, num_classes) int64, rows are labels.
     """

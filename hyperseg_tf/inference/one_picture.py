@@ -64,7 +64,10 @@ def _of_other_values(array: np.ndarray) -> str:
 def _of_other_shape(array: np.ndarray) -> str:
     got = f"a picture is RGB (H, W, 3), RGBA or grey (H, W): got {array.shape}"
     if array.ndim == 4:
-        return f"{got}; for several at once, Segmenter(model).class_maps(images)."
+        return (
+            f"{got}; for several at once, a list of them, or "
+            "Segmenter(model).class_maps(images)."
+        )
     if array.ndim == 3 and array.shape[0] in _CHANNELS:
         return f"{got}; channels come last: give image.transpose(1, 2, 0)."
     return f"{got}."

@@ -1,13 +1,12 @@
 """Class maps of pictures: one array, or files and folders to PNG files."""
 
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
-from PIL import Image
 
 from hyperseg_tf import visualise
 from hyperseg_tf.base import pixels
@@ -20,6 +19,7 @@ from hyperseg_tf.inference.finite import NotFinite, check_finite
 from hyperseg_tf.inference.memory import out_of_memory
 from hyperseg_tf.inference.one_picture import one_picture
 from hyperseg_tf.inference.passes import Passes
+from hyperseg_tf.inference.preprocess import Picture
 from hyperseg_tf.inference.segmenter import (
     Segmenter,
     best_classes,
@@ -29,8 +29,11 @@ from hyperseg_tf.network.bundled import MODELS, is_bundled
 
 
 def predict(
-    model: keras.Model | str | Path, image: np.ndarray | Image.Image | str | Path
-) -> np.ndarray:
+    model: keras.Model | str | Path,
+    image: Picture | Sequence[Picture],
+    *,
+    probabilities: bool = False,
+) -> np.ndarray | list[np.ndarray]:
     """Return the class of every pixel.
 
     The model runs as it is, so a dynamic convolution compiled by XLA costs seconds once
@@ -44,25 +47,45 @@ def predict(
             `.keras` file, the folder of a run or the name of a bundled model, which is
             loaded at every call.
         image: uint8 (H, W, 3) RGB of any size; or what `one_picture` takes: a path, a
-            `PIL.Image`, RGBA, grey.
+            `PIL.Image`, RGBA, grey. Or a list of these, of any sizes.
+        probabilities: Return those of all classes instead.
 
     Returns:
-        uint8 (H, W) class indices.
+        uint8 (H, W) class indices, or float32 (H, W, C) probabilities, which add up to
+        1; of a list a list of these.
 
     Raises:
         ValueError: `image` is none of these; the message says what it seems to be.
         UserError: A file cannot be read, or the model gives infinite or undefined
             logits.
     """
-    image = one_picture(image)
+    several = isinstance(image, list | tuple)
+    images = [one_picture(one) for one in (image if several else [image])]
+    logits_of = _logits_of(model)
+    answers = []
+    for one in images:
+        logits = logits_of(one)
+        check_finite(logits)
+        if probabilities:
+            shares = keras.ops.softmax(keras.ops.cast(logits, "float32"))
+            answers.append(keras.ops.convert_to_numpy(shares)[0])
+        else:
+            answers.append(best_classes(logits)[0])
+    return answers if several else answers[0]
+
+
+def _logits_of(model: keras.Model | str | Path):
+    """A function of a picture, uint8 (H, W, 3), to logits (1, H, W, C)."""
     if is_bundled(model):
         segmenter = Segmenter(open_model(model), MODELS[str(model)].short_side)
-        return segmenter.class_maps(image[None])[0]
+        return lambda image: segmenter.logits(image[None])
     model = open_model(model)
-    x, (height, width) = pixels.to_input(image[None])
-    logits = model(x, training=False)[:, :height, :width]
-    check_finite(logits)
-    return best_classes(logits)[0]
+
+    def logits(image):
+        x, (height, width) = pixels.to_input(image[None])
+        return model(x, training=False)[:, :height, :width]
+
+    return logits
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The network: image -> features -> signal -> weights -> logits (Eqs. 1 to 4)."""
 
-from dataclasses import replace
+import functools
+from dataclasses import fields, replace
 from pathlib import Path
 
 import keras
@@ -8,16 +9,20 @@ from keras import layers, ops
 
 from hyperseg_tf import presets
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.names import did_you_mean
+from hyperseg_tf.base.progress import say
 from hyperseg_tf.network import (
     backbones,
     context_head,
     initial_weights,
     static_decoder,
 )
+from hyperseg_tf.network.channels import channels_last
 from hyperseg_tf.network.decoder import Level
 from hyperseg_tf.network.fold import fold
 from hyperseg_tf.network.layout import decoder_layout, signal_channels
 from hyperseg_tf.network.metadata import check_metadata
+from hyperseg_tf.network.normalised import check_normalised
 from hyperseg_tf.network.weight_head import WeightHead
 from hyperseg_tf.ops import choice, resize
 from hyperseg_tf.presets.preset import CELL, Preset
@@ -49,11 +54,15 @@ class HyperSeg(keras.Model):
         ValueError: If an image side is known and below 32, or an argument is unknown.
     """
 
+    @channels_last()
     def __init__(
         self, preset, implementation="auto", folded=False, metadata=None, **kwargs
     ):
         if isinstance(preset, dict):
             preset = Preset.from_dict(preset)
+        if not isinstance(preset, Preset):
+            raise ValueError(_no_preset(preset))
+        _check_keywords(kwargs, _KEYWORDS, "HyperSeg")
         choice.check(implementation)
         metadata = dict(metadata or {})
         check_metadata(metadata, preset.num_classes)
@@ -135,9 +144,11 @@ class HyperSeg(keras.Model):
             **changes: Other fields of the preset to replace.
 
         Raises:
-            ValueError: If the preset is unknown or the file does not fit.
+            ValueError: If the preset or a field is unknown or the file does not fit.
         """
         preset = name if isinstance(name, Preset) else presets.get(name)
+        known = [field.name for field in fields(Preset)]
+        _check_keywords(changes, known, "a preset")
         if num_classes is not None:
             changes["num_classes"] = num_classes
         preset = replace(preset, **changes)
@@ -148,6 +159,41 @@ class HyperSeg(keras.Model):
         if weights is not None:
             initial_weights.reader().load_weights(model, weights)
         return model
+
+    @property
+    def backbone(self) -> keras.Model:
+        """The encoder: images (B, H, W, 3) to [F1, ..., F5, head].
+
+        Its sides divide by `preset.size_multiple`. To train what is behind it alone:
+        `model.backbone.trainable = False`, before `compile`.
+        """
+        return self.get_layer("backbone")
+
+    def call(self, inputs, training=None, mask=None):
+        check_normalised(inputs)
+        return super().call(inputs, training=training, mask=mask)
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args, **kwargs):
+        """`keras.Model.fit`; says that the first step takes long."""
+        check_normalised(args[0] if args else kwargs.get("x"))
+        silent = kwargs.get("verbose", "auto") in (0, "0") or self.run_eagerly
+        if not silent and self.train_function is None:
+            say("tracing the first step; this takes up to a minute ...")
+        return super().fit(*args, **kwargs)
+
+    def save(self, filepath, overwrite=True, **kwargs):
+        """`keras.Model.save`, to a `.keras` file alone.
+
+        Raises:
+            ValueError: `filepath` ends in `.h5`, from which it could not be loaded.
+        """
+        if Path(filepath).suffix.lower() in (".h5", ".hdf5"):
+            raise ValueError(
+                f"a HyperSeg is saved as a .keras file: got {filepath}; name it so, "
+                "or save_weights('NAME.weights.h5') for the weights alone."
+            )
+        super().save(filepath, overwrite=overwrite, **kwargs)
 
     def taps(self) -> keras.Model:
         """A model with the same input that returns every intermediate tensor by name.
@@ -253,6 +299,30 @@ class HyperSeg(keras.Model):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return cls(**config)
+
+
+# Of every Keras model.
+_KEYWORDS = ("name", "trainable")
+
+
+def _check_keywords(given, known, what):
+    """Raise `ValueError` for a keyword that does not exist."""
+    for name in given:
+        if name not in known:
+            raise ValueError(
+                f"{what} has no argument {name!r}; {did_you_mean(name, known)}there "
+                f"are {', '.join(known)}."
+            )
+
+
+def _no_preset(preset):
+    if isinstance(preset, str):
+        name = presets.get(preset).name  # says which was meant, if there is none
+        return (
+            f"HyperSeg takes a Preset: got its name {name!r}; build it so: "
+            f"HyperSeg.from_preset({name!r})."
+        )
+    return f"HyperSeg takes a Preset: got {type(preset).__name__}."
 
 
 def _pool(signal, patch_size):

@@ -102,3 +102,23 @@ def test_the_mean_is_over_the_counted_classes_by_either_rule_for_absent_ones():
 def test_unknown_rule_for_absent_classes_is_refused():
     with pytest.raises(ValueError, match="'skip', 'zero'.*'none'"):
         mean_iou(np.eye(3), "none")
+
+
+def test_every_form_of_labels_is_counted_the_same():
+    rng = np.random.default_rng(3)
+    labels = rng.integers(0, 3, (2, 5, 7)).astype("uint8")
+    logits = rng.normal(size=(2, 5, 7, 3)).astype("float32")
+    one_hot = np.eye(3, dtype="float32")[labels]
+    labels[0, :2] = 255
+    one_hot[0, :2] = 0
+    matrices = []
+    for form in (labels, labels[..., None], one_hot):
+        for predictions in (logits, logits.argmax(-1)):
+            metric = ConfusionMatrix(3)
+            metric.update_state(form, predictions)
+            matrices.append(metric.counts())
+    assert matrices[0].sum() == labels.size - 14
+    for matrix in matrices:
+        np.testing.assert_array_equal(matrix, matrices[0])
+    with pytest.raises(ValueError, match="one-hot"):
+        ConfusionMatrix(4).update_state(one_hot, logits.argmax(-1))

@@ -333,3 +333,20 @@ def test_every_picture_is_told_of_when_it_is_done(tmp_path, model):
 
     predict_files(model, [tmp_path], tmp_path / "out", each=each)
     assert told == [("a.png", 1), ("b.png", 2), ("c.png", 3)]
+
+
+def test_lists_and_probabilities_are_those_of_each_picture(tmp_path):
+    model = by_brightness()
+    picture = np.random.default_rng(0).integers(0, 256, (40, 33, 3), np.uint8)
+    small = picture[:9, :11]
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    one, other = predict(model, [tmp_path / "a.png", small])
+    np.testing.assert_array_equal(one, predict(model, picture))
+    np.testing.assert_array_equal(other, predict(model, small))
+    assert predict(model, []) == []
+    shares = predict(model, picture, probabilities=True)
+    assert shares.shape == (40, 33, 3) and shares.dtype == np.float32
+    np.testing.assert_allclose(shares.sum(-1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(shares.argmax(-1), one)
+    (again,) = predict(model, (picture,), probabilities=True)
+    np.testing.assert_array_equal(again, shares)

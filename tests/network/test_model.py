@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import hyperseg_tf
+from hyperseg_tf import HyperSeg, presets
 from hyperseg_tf.convert.released import entries as released
 from hyperseg_tf.inference.averaging import mirrored
 from tests.golden import arrays, golden_dir, load_recipe, state_dict
@@ -260,9 +261,59 @@ def test_every_variable_gets_a_gradient(tiny):
 
 
 def test_unknown_names_list_the_known_ones():
-    with pytest.raises(ValueError, match="known are .*hyperseg_s_camvid"):
+    with pytest.raises(ValueError, match="they are .*hyperseg_s_camvid"):
         hyperseg_tf.HyperSeg.from_preset("hyperseg_xl")
     with pytest.raises(ValueError, match="implementation must be one of"):
         hyperseg_tf.HyperSeg.from_preset("hyperseg_tiny", implementation="fast")
     with pytest.raises(ValueError, match="known are .*efficientnet-b1"):
         hyperseg_tf.HyperSeg.from_preset("hyperseg_tiny", backbone="vgg")
+
+
+def test_the_backbone_is_a_model_that_can_be_frozen():
+    model = HyperSeg.from_preset("hyperseg_tiny", num_classes=3)
+    before = len(model.trainable_weights)
+    model.backbone.trainable = False
+    assert [f.shape[-1] for f in model.backbone.outputs[:-1]] == [
+        dict(model._taps)[f"feature_{i}"].shape[-1] for i in range(1, 6)
+    ]
+    assert 0 < len(model.trainable_weights) < before
+    assert not model.backbone.trainable_weights
+
+
+def test_wrong_arguments_say_what_was_meant(tmp_path):
+    tiny = presets.get("hyperseg_tiny")
+    for build, said in (
+        (lambda: HyperSeg("hyperseg_tiny"), r"HyperSeg.from_preset\('hyperseg_tiny'\)"),
+        (lambda: HyperSeg("hyperseg_tinny"), "did you mean hyperseg_tiny"),
+        (lambda: HyperSeg(3), "takes a Preset: got int"),
+        (lambda: HyperSeg(tiny, nam="a"), "no argument 'nam'; did you mean name?"),
+        (
+            lambda: HyperSeg.from_preset("hyperseg_tiny", num_clases=3),
+            "no argument 'num_clases'; did you mean num_classes?",
+        ),
+    ):
+        with pytest.raises(ValueError, match=said):
+            build()
+
+
+def test_h5_is_refused_when_it_is_saved(tmp_path):
+    model = HyperSeg.from_preset("hyperseg_tiny", num_classes=3)
+    for name in ("a.h5", "a.HDF5"):
+        with pytest.raises(ValueError, match=r"saved as a \.keras file"):
+            model.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_first_fit_says_that_it_traces(monkeypatch, capsys):
+    fitted = []
+    monkeypatch.setattr(keras.Model, "fit", lambda *a, **k: fitted.append((a, k)))
+    model = HyperSeg.from_preset("hyperseg_tiny", num_classes=3)
+    images = np.zeros((1, 32, 32, 3), "float32")
+    model.fit(images, verbose=0)
+    assert capsys.readouterr().err == ""
+    model.fit(x=images, epochs=2)
+    assert "tracing the first step" in capsys.readouterr().err
+    model.train_function = "traced"
+    model.fit(images)
+    assert capsys.readouterr().err == ""
+    assert fitted[1] == ((model,), {"x": images, "epochs": 2})

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from hyperseg_tf.ops.labels import class_positions
+
 
 class PixelLoss(keras.losses.Loss):
     """A loss on the pixels that have a class; what differs is in `of_pixels`.
@@ -28,7 +30,7 @@ class PixelLoss(keras.losses.Loss):
         self.class_weights = class_weights
 
     def call(self, labels, logits):
-        labels = class_positions(labels, logits, self.void)
+        labels = class_positions(labels, logits.shape, self.void)
         logits = ops.cast(logits, "float32")
         losses, weights = flat_pixels(labels, logits, self.void, self.class_weights)
         valid = ops.reshape(ops.not_equal(labels, self.void), ops.shape(losses))
@@ -45,38 +47,6 @@ class PixelLoss(keras.losses.Loss):
             "class_weights": self.class_weights,
             "dtype": self.dtype,
         }
-
-
-def class_positions(labels, logits, void):
-    """Labels in any of the forms that people have them, as class positions.
-
-    Args:
-        labels: Whole numbers of any dtype, classes and `void`: (B, H, W), or
-            (B, H, W, 1); or one-hot (B, H, W, classes), in which a pixel without a 1 is
-            void.
-        logits: (B, H, W, classes).
-        void: Label value of the pixels to ignore.
-
-    Returns:
-        int32 (B, H, W), `void` where there is no class.
-
-    Raises:
-        ValueError: Labels have another shape.
-    """
-    classes = logits.shape[-1]
-    if len(logits.shape) != 4 or not _fits(labels.shape, logits.shape):
-        raise ValueError(
-            "labels are (B, H, W), (B, H, W, 1) or one-hot (B, H, W, classes), of the "
-            f"size of the logits (B, H, W, classes): got {tuple(labels.shape)} and "
-            f"{tuple(logits.shape)}."
-        )
-    if len(labels.shape) == 3:
-        return ops.cast(labels, "int32")
-    if labels.shape[-1] == 1:
-        return ops.cast(ops.squeeze(labels, -1), "int32")
-    found = ops.cast(ops.argmax(labels, axis=-1), "int32")
-    there = ops.any(ops.greater(labels, 0), axis=-1)
-    return ops.where(there, found, void) if classes > 1 else found
 
 
 def flat_pixels(labels, logits, void, class_weights: Sequence[float] | None = None):
@@ -145,11 +115,3 @@ def check_weights(class_weights: Sequence[float] | None) -> None:
             "class weights are finite, at least 0 and not all 0: got "
             f"{tuple(class_weights)}."
         )
-
-
-def _fits(labels, logits) -> bool:
-    """Whether labels of this shape can be those of the logits, unknown sizes apart."""
-    sides = zip(labels[:3], logits[:3], strict=False)
-    same = all(None in pair or pair[0] == pair[1] for pair in sides)
-    last = len(labels) == 3 or (len(labels) == 4 and labels[3] in (1, logits[3]))
-    return same and last

@@ -7,9 +7,9 @@ import keras
 from keras import ops
 
 from hyperseg_tf.base.constants import VOID
+from hyperseg_tf.ops.labels import class_positions
 from hyperseg_tf.training.losses.pixels import (
     broken,
-    class_positions,
     for_every_image,
     mean,
 )
@@ -23,7 +23,7 @@ class _Regions(keras.losses.Loss):
         self.void = void
 
     def call(self, labels, logits):
-        labels = class_positions(labels, logits, self.void)
+        labels = class_positions(labels, logits.shape, self.void)
         classes = logits.shape[-1]
         labels = ops.reshape(labels, (-1,))
         valid = ops.expand_dims(ops.not_equal(labels, self.void), -1)

@@ -1,0 +1,35 @@
+"""Whether a model is shown normalised pictures, the commonest mistake with any network.
+
+Looked at once per process, and only where values are at hand: not in a graph.
+"""
+
+import warnings
+
+import numpy as np
+
+# Normalised pixels lie in -2.2 .. 2.7.
+_LARGEST = 20
+_looked: list[bool] = []
+
+
+def check_normalised(images) -> None:
+    """Warn, once, of images whose values are those of pixels, 0..255.
+
+    Args:
+        images: (B, H, W, 3), an array or a tensor of values; others are let through.
+    """
+    if _looked or not hasattr(images, "shape") or not hasattr(images, "dtype"):
+        return
+    try:
+        first = np.asarray(images[:1])
+    except Exception:  # a symbol of a graph has no values, whatever its backend raises
+        return
+    if first.dtype.kind not in "fiu" or not first.size:
+        return
+    _looked.append(True)
+    if first.max() > _LARGEST:
+        warnings.warn(
+            f"a model takes normalised images: got values up to {first.max():g}; give "
+            "it hyperseg_tf.preprocess(image).",
+            stacklevel=3,
+        )
