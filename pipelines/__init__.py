@@ -13,9 +13,10 @@ from pipelines.datasets import (
     with_void_as_class,
 )
 from pipelines.fingerprint import fingerprint
+from pipelines.fix import fix
 from pipelines.label_reading import LabelReading
 from pipelines.opening import detect, open_dataset, splits
-from pipelines.own_folder import convert
+from pipelines.own_folder import convert, make_val
 from pipelines.prepare import prepare
 from pipelines.samples import Finding, Sample, Samples
 from pipelines.show import show
@@ -72,6 +73,7 @@ __all__ = [
     "convert",
     "detect",
     "fingerprint",
+    "fix",
     "hold_back",
     "join",
     "load_sample",
@@ -80,6 +82,7 @@ __all__ = [
     "read_by",
     "require",
     "show",
+    "make_val",
     "splits",
     "with_void_as_class",
 ]

@@ -67,15 +67,18 @@ def check(dataset: Dataset) -> list[Finding]:
     return list(inspect(dataset).findings)
 
 
-def require(dataset: Dataset) -> Report:
+def require(dataset: Dataset, void_is_class: bool = False) -> Report:
     """What `inspect` says, if it finds nothing.
 
     Samples whose files are those of an earlier check are not read again.
 
+    Args:
+        void_is_class: Void is learnt as one more class.
+
     Raises:
         UserError: with the first findings, their number and where to see all.
     """
-    report = inspect(dataset, verdicts=Verdicts(dataset))
+    report = inspect(dataset, verdicts=Verdicts(dataset), void_is_class=void_is_class)
     findings = report.findings
     if findings:
         shown = " ".join(str(finding) for finding in findings[:3])
@@ -107,6 +110,7 @@ def inspect(
     progress: Callable[[int, int], None] | None = None,
     image_hash: Hash | None = None,
     verdicts: Verdicts | None = None,
+    void_is_class: bool = False,
 ) -> Report:
     """Decode every sample, several at a time, and count the pixels of every class.
 
@@ -115,6 +119,7 @@ def inspect(
             that is a terminal and nothing is given.
         image_hash: Called with every image that can be decoded.
         verdicts: Those of earlier times, which get the new ones; None reads every file.
+        void_is_class: Void is learnt as one more class.
     """
     progress = progress or bar(f"checking {dataset.split}")
     findings = list(dataset.findings)
@@ -158,7 +163,7 @@ def inspect(
             f for tally in tallies for f in explain(tally, dataset.classes, where)
         ]
     if not findings:
-        others = findings = unfit(dataset, class_pixels, void_pixels)
+        others = findings = unfit(dataset, class_pixels, void_pixels, void_is_class)
     return Report(
         tuple(findings),
         class_pixels,

@@ -156,6 +156,8 @@ def _table(path: Path, text: str) -> list[Row]:
     while heads and not heads[-1]:
         heads.pop()
         columns.pop()
+    if columns == [None] and len(heads) == 1 and _of_one_cell(lines, separator):
+        return _name_lines(text)
     colours = [column for column in columns if column in COLUMNS[2:]]
     if (
         "name" not in columns
@@ -176,6 +178,11 @@ def _table(path: Path, text: str) -> list[Row]:
     ]
     _check_void(path, found)
     return found
+
+
+def _of_one_cell(lines: list[tuple[int, str]], separator: str) -> bool:
+    """Whether it is a plain list of names, without a header."""
+    return all(len(_cells(line, separator)) == 1 for _, line in lines)
 
 
 def _check_void(path: Path, found: list[Row]) -> None:

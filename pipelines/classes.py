@@ -15,6 +15,7 @@ import numpy as np
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.text import LONGEST_NAME, is_short_line, shortened
+from hyperseg_tf.visualise.distinct import distinct_colours
 from pipelines import class_file
 from pipelines.class_file import Colour, Row
 from pipelines.label_reading import UNKNOWN, LabelReading
@@ -200,13 +201,13 @@ class ClassTable:
 
 
 def _colours(classes: Sequence[Row], voids: Sequence[Row]) -> tuple[Colour, ...]:
-    """Colours of the classes; where a file has none, some that are all different."""
+    """Colours of the classes; where a file has none, some that can be told apart."""
     if all(row.colour is not None for row in classes):
         return tuple(row.colour for row in classes)
-    taken = {row.colour for row in (*classes, *voids)}
-    # Black is what void is drawn in.
-    free = (c for c in class_file.spread_colours(256)[1:] if c not in taken)
-    return tuple(row.colour or next(free) for row in classes)
+    taken = [row.colour for row in (*classes, *voids) if row.colour is not None]
+    lacking = sum(row.colour is None for row in classes)
+    made = iter(distinct_colours(lacking, taken))
+    return tuple(row.colour or next(made) for row in classes)
 
 
 def _colour(colour: Sequence[int]) -> Colour:

@@ -6,6 +6,7 @@ rules of `--read-labels` or a line of the class file; where nothing fits, the mo
 frequent values are named.
 """
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,8 @@ from pipelines.samples import Finding
 _NEAR = 24
 # So many unknown values, or more, are no classes that somebody has forgotten.
 _MANY = 8
+# Share of all pixels that may be strays beside the values of a mask.
+_STRAYS = 0.01
 # How many values or colours a message names.
 _SHOWN = 5
 
@@ -63,6 +66,12 @@ def two_classes(value: int, classes: ClassTable, prefix: str = "") -> str:
         return f"if 255 stands for a class, say for which: {option}"
     other = classes.names[classes.values.index(others[0])]
     return f"if 255 stands for {other}, read it so: {option}"
+
+
+def rules_in(text: str) -> str | None:
+    """The rules of `--read-labels` that a finding offers first; None for none."""
+    match = re.search(_option("") + r"(\S*[^\s;,.])", text)
+    return match and match[1]
 
 
 def _pattern(tally: Tally, classes: ClassTable) -> tuple[str, str] | None:
@@ -120,9 +129,17 @@ def _of_values(
             what = f"soft edges or JPEG's traces around {_list(peaks)}"
             return what, f"read them as the nearest: {_option(prefix + rules)}"
         return None
+    levels = _beside_strays(seen, len(values))
+    if levels and levels != values:
+        pairs = ",".join(_pairs(levels, values))
+        return (
+            f"{_list(levels)} in nearly all pixels, and strays",
+            "if they are the classes in order, read them so, and strays as the "
+            f"nearest: {_option(f'{prefix}{pairs},nearest')}",
+        )
     plain = [v for v in there if v != VOID]
     if foreign == [0] and min(values) == 1:
-        free = f"0,background,{_free_colour(classes)}"
+        free = f"0,background,{free_colour(classes)}"
         return (
             "0 beside classes that count from 1",
             f"write the line {free} into the class file if 0 is a class, or 0,void,,, "
@@ -218,7 +235,7 @@ def _lines(tally: Tally, classes: ClassTable) -> str:
     """The lines of the class file that name the most frequent of what is unknown."""
     most = [value for value, _ in tally.unknown.most_common(2)]
     if tally.encoding == "index":
-        lines = [f"{value},NAME,{_free_colour(classes)}" for value in most]
+        lines = [f"{value},NAME,{free_colour(classes)}" for value in most]
     else:
         free = (v for v in range(VOID) if v not in classes.values)
         rgb = (_rgb(colour)[1:-1].replace(" ", "") for colour in most)
@@ -238,6 +255,16 @@ def _named(unknown: Counter, encoding: str) -> str:
     )
     more = len(unknown) - _SHOWN
     return shown + (f" and {more} more" if more > 0 else "")
+
+
+def _beside_strays(seen: Counter, count: int) -> list[int]:
+    """The `count` values, sorted, that all but a few stray pixels have; or none."""
+    ranked = seen.most_common()
+    rest = sum(pixels for _, pixels in ranked[count:])
+    if len(ranked) <= count or rest > _STRAYS * seen.total():
+        return []
+    clear = ranked[count - 1][1] >= 10 * rest
+    return sorted(value for value, _ in ranked[:count]) if clear else []
 
 
 def _peaks(seen: Counter, count: int) -> list[int]:
@@ -282,7 +309,8 @@ def _exact(colours: np.ndarray, known: np.ndarray) -> np.ndarray:
     return _distance(colours, known) == 0
 
 
-def _free_colour(classes: ClassTable) -> str:
+def free_colour(classes: ClassTable) -> str:
+    """A grey that no class has, as a line of a class file says it."""
     taken = {*classes.colours, *classes.void_colours}
     grey = next(
         g for g in (64, 96, 160, 192, 32, 224, *range(256)) if (g,) * 3 not in taken

@@ -4,6 +4,7 @@ Labels become positions of classes in a palette of the classes' colours, void 25
 that a viewer shows them; `classes.csv` says the names.
 """
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
@@ -14,12 +15,13 @@ from PIL import Image
 
 from hyperseg_tf.base.atomic import atomic_folder
 from hyperseg_tf.base.constants import VOID
+from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.picture_file import open_header
 from hyperseg_tf.base.progress import Progress, bar
 from pipelines.check import load_sample
 from pipelines.class_file import spread_colours
 from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset
+from pipelines.datasets import Dataset, hold_back
 from pipelines.every_split import every_split
 from pipelines.label_reading import LabelReading
 
@@ -48,7 +50,58 @@ def convert(
         UserError: The folder cannot be read, a sample breaks a rule of `check`, the
             splits differ in classes, or `out` may not be written.
     """
-    sets = every_split(directory, labels)
+    return write_sets(every_split(directory, labels), out, overwrite, progress)
+
+
+def make_val(
+    directory: str | Path,
+    out: str | Path,
+    share: float = 0.1,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    labels: str = "",
+) -> dict[str, int]:
+    """Write a data set without validation as an own folder with a part held back.
+
+    The samples are those that `train --split-val SHARE` holds back.
+
+    Args:
+        share: Of the training samples, between 0 and 1, that become `val`.
+        directory, out, overwrite, progress, labels: As of `convert`.
+
+    Returns:
+        Samples written, by split.
+
+    Raises:
+        UserError: As `convert`, or there is a `val`, no `train`, or one sample only.
+        ValueError: `share` is not between 0 and 1.
+    """
+    sets = {dataset.split: dataset for dataset in every_split(directory, labels)}
+    if "val" in sets or "train" not in sets:
+        raise UserError(
+            f"{directory}: a part of train is held back where there is no val: found "
+            f"{', '.join(sets)}; join or rename the folders first."
+        )
+    rest, back = hold_back(sets.pop("train"), share, "val")
+    return write_sets([rest, back, *sets.values()], out, overwrite, progress)
+
+
+def write_sets(
+    sets: Sequence[Dataset],
+    out: str | Path,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    beside: Callable[[Path], None] | None = None,
+) -> dict[str, int]:
+    """Write data sets of the same classes as the splits of an own folder.
+
+    Args:
+        beside: Called with the folder, which is complete but for its final name.
+        out, overwrite, progress: As of `convert`.
+
+    Returns:
+        Samples written, by split.
+    """
     classes = sets[0].classes
     with atomic_folder(out, overwrite) as folder:
         for dataset in sets:
@@ -61,6 +114,8 @@ def convert(
             reading=LabelReading(),
         )
         table.write(folder / "classes.csv")
+        if beside is not None:
+            beside(folder)
     return {dataset.split: len(dataset) for dataset in sets}
 
 

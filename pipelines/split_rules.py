@@ -7,20 +7,31 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hyperseg_tf.base.constants import VOID
 from pipelines.array_pairs import Unlabelled
 from pipelines.datasets import Dataset
-from pipelines.label_patterns import two_classes
+from pipelines.label_patterns import free_colour, two_classes
 from pipelines.samples import Finding
 
 # Names under which other tools list what is not labelled.
 _LIKE_VOID = {"unlabeled", "unlabelled", "ignore", "ignored", "unannotated"}
 _SHOWN = 4
+# Share of the labelled pixels of a split, below which other classes may be what soft
+# edges and JPEG leave of masks of two values.
+_STRAYS = 1e-3
 
 
 def unfit(
-    dataset: Dataset, class_pixels: np.ndarray, void_pixels: int
+    dataset: Dataset,
+    class_pixels: np.ndarray,
+    void_pixels: int,
+    void_is_class: bool = False,
 ) -> list[Finding]:
-    """What makes a split of sound files useless."""
+    """What makes a split of sound files useless.
+
+    Args:
+        void_is_class: Void is learnt as one more class.
+    """
     if _is_for_prediction(dataset):
         return []
     if void_pixels and not class_pixels.any():
@@ -34,9 +45,13 @@ def unfit(
                 "label some pixels, or see what value the classes have in the files",
             )
         ]
+    found = []
     if dataset.samples.encoding == "index":
-        return _only_void_beside(dataset, class_pixels, void_pixels)
-    return []
+        found = _only_void_beside(dataset, class_pixels, void_pixels)
+    classes = np.count_nonzero(class_pixels) + bool(void_is_class and void_pixels)
+    if not found and classes == 1 and "train" in dataset.split:
+        found = [_only_class(dataset, class_pixels, void_pixels)]
+    return found
 
 
 def remarks(
@@ -54,8 +69,6 @@ def remarks(
     names = np.array(dataset.classes.names, object)
     absent = names[class_pixels == 0]
     lines = []
-    if len(names) == 1:
-        lines.append(f"{where}: {names[0]} is the only class: nothing to tell apart")
     if len(absent) and len(absent) == len(names) - 1:
         present = names[class_pixels > 0][0]
         lines.append(f"{where}: {present} is all there is of {len(names)} classes")
@@ -75,27 +88,59 @@ def remarks(
     return lines
 
 
+def _only_class(
+    dataset: Dataset, class_pixels: np.ndarray, void_pixels: int
+) -> Finding:
+    """One class fills a split: the loss is 0 and the mIoU 1 whatever is learnt."""
+    classes = dataset.classes
+    name = classes.names[int(np.flatnonzero(class_pixels)[0])]
+    if len(classes) > 1:
+        remedy = "see what values the others have in the files, or label them"
+    elif void_pixels and dataset.samples.encoding == "index":
+        value = classes.values[0]
+        free = next(v for v in range(VOID) if v not in (value, *classes.void_values))
+        remedy = (
+            f"write the line {free},background,{free_colour(classes)} into the class "
+            "file and read void as it: --read-labels "
+            f"{value}={value},255={free}; or --set void_is_class=yes"
+        )
+    else:
+        remedy = "add a class for all the rest to the class file, and label it"
+    return Finding(
+        dataset.directory,
+        f"labels of {dataset.split} show two classes or more",
+        f"{name} is all there is of {len(classes)}, so nothing can be told apart",
+        remedy,
+    )
+
+
 def _only_void_beside(
     dataset: Dataset, class_pixels: np.ndarray, void_pixels: int
 ) -> list[Finding]:
-    """Masks of 0 and 255, which many tools write for two classes."""
+    """Masks of 0 and 255, which many tools write for two classes; strays are none."""
     classes = dataset.classes
-    present = np.flatnonzero(class_pixels)
-    if (
-        len(present) != 1
-        or len(classes) == 1
-        or not void_pixels
-        or str(classes.reading)
+    labelled = class_pixels.sum()
+    most = int(class_pixels.argmax())
+    strays = int(labelled - class_pixels[most])
+    if len(classes) == 1 or not void_pixels or str(classes.reading):
+        return []
+    share = 100 * void_pixels / (void_pixels + labelled)
+    if strays and (
+        strays > _STRAYS * labelled or void_pixels < 10 * strays or share < 1
     ):
         return []
-    share = 100 * void_pixels / (void_pixels + class_pixels.sum())
+    beside = f", {strays} stray pixels of others" if strays else ""
+    remedy = two_classes(classes.values[most], classes)
+    if strays:
+        kept = ",".join(f"{v}={v}" for v in classes.values)
+        remedy += f",nearest; if it is void: --read-labels {kept}"
     return [
         Finding(
             dataset.directory,
             "labels show two classes or more beside void (255)",
-            f"only {classes.names[present[0]]}, and void in {share:.1f} % of "
+            f"only {classes.names[most]}{beside}, and void in {share:.1f} % of "
             f"the pixels of {dataset.split}",
-            two_classes(classes.values[present[0]], classes),
+            remedy,
         )
     ]
 

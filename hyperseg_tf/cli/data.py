@@ -50,6 +50,39 @@ def add(commands) -> None:
     add_labels(convert)
     convert.set_defaults(run=_convert)
 
+    split = actions.add_parser(
+        "split",
+        help="write a dataset with a part of train held back as val",
+        description="As `data convert`, for a dataset without val: the samples that "
+        "`train --split-val` holds back, in a folder of their own.",
+    )
+    split.add_argument("directory", type=Path, metavar="DIR", help="the dataset")
+    split.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    split.add_argument(
+        "--val",
+        type=_share,
+        default=0.1,
+        metavar="SHARE",
+        help="of train, between 0 and 1 (default: %(default)s)",
+    )
+    split.add_argument("--overwrite", action="store_true", help="replace FOLDER")
+    add_labels(split)
+    split.set_defaults(run=_split)
+
+    fix = actions.add_parser(
+        "fix",
+        help="write a corrected copy, with a sheet of before and after",
+        description="Read labels by the rules that `data check` offers (0 and 255, "
+        "counting from 1, soft edges, swapped channels, values in three channels), "
+        "stretch pictures of 12 bits in 16, and write an own folder. What no rule "
+        "mends is named, and nothing is written.",
+    )
+    fix.add_argument("directory", type=Path, metavar="DIR", help="the dataset")
+    fix.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    fix.add_argument("--overwrite", action="store_true", help="replace FOLDER")
+    add_labels(fix, "as check offers")
+    fix.set_defaults(run=_fix)
+
     prepare = actions.add_parser(
         "prepare",
         help="write a dataset as few large files that are read quickly",
@@ -178,6 +211,35 @@ def _convert(args) -> int:
     return 0
 
 
+def _split(args) -> int:
+    from pipelines import make_val
+
+    written = make_val(
+        args.directory,
+        args.out,
+        args.val,
+        args.overwrite,
+        labels=args.read_labels or "",
+    )
+    counts = ", ".join(f"{count} {name}" for name, count in written.items())
+    print(f"{args.out}: {counts}")
+    return 0
+
+
+def _fix(args) -> int:
+    from pipelines import fix
+
+    fixed = fix(args.directory, args.out, args.read_labels or "", args.overwrite)
+    counts = ", ".join(f"{count} {name}" for name, count in fixed.samples.items())
+    print(f"{args.out}: {counts}")
+    if fixed.labels:
+        print(f"labels were read by: --read-labels {fixed.labels}")
+    if fixed.bits is not None:
+        print(f"pictures of 16 bits: {fixed.bits} bits were used, and are 8 now")
+    print(f"look at {fixed.sheet}: picture, label before, label after")
+    return 0
+
+
 def _prepare(args) -> int:
     from pipelines import prepare
 
@@ -193,6 +255,13 @@ def _prepare(args) -> int:
     )
     print(out)
     return 0
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"a share is between 0 and 1: got {text}")
+    return share
 
 
 def _quality(text: str) -> int:

@@ -111,7 +111,7 @@ class Task:
             mark = pipelines.fingerprint(dataset)
             known = class_pixels is None or dataset.split in class_pixels
             if not known or mark is None or (checked or {}).get(dataset.split) != mark:
-                report = pipelines.require(dataset)
+                report = pipelines.require(dataset, self.recipe.void_is_class)
                 if class_pixels is not None:
                     counts = [*report.class_pixels.tolist(), report.void_pixels]
                     class_pixels[dataset.split] = counts

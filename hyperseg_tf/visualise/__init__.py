@@ -14,7 +14,11 @@ from hyperseg_tf.visualise.class_map import (
 )
 from hyperseg_tf.visualise.comparison import Compared, compared, places
 from hyperseg_tf.visualise.confusion import confusion_png
-from hyperseg_tf.visualise.distinct import drawn_palette, said_of_colours
+from hyperseg_tf.visualise.distinct import (
+    distinct_colours,
+    drawn_palette,
+    said_of_colours,
+)
 from hyperseg_tf.visualise.views import VIEWS, drawn, enlargement, shades
 
 __all__ = [
@@ -26,6 +30,7 @@ __all__ = [
     "colourise",
     "compared",
     "confusion_png",
+    "distinct_colours",
     "drawn",
     "drawn_palette",
     "enlargement",

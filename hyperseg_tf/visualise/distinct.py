@@ -29,6 +29,26 @@ _FIRST = (
 # Others are neither nearly black nor nearly white: that is void, and the page.
 _LIGHTNESS = (30.0, 90.0)
 _STEP = 17
+# Of linear RGB: eyes that see all, without red, without green (Machado et al., 2009).
+_EYES = (
+    np.eye(3),
+    np.array(
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ]
+    ),
+    np.array(
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ]
+    ),
+)
+# Between two of the first, in the eyes that see them least apart; below it they repeat.
+_BLIND_APART = 8.0
 
 
 def drawn_palette(num_classes: int, colours: Colours | None = None) -> np.ndarray:
@@ -65,6 +85,42 @@ def drawn_palette(num_classes: int, colours: Colours | None = None) -> np.ndarra
         from_it = _distances(other_labs, other_labs[[chosen]])[:, 0]
         nearest = np.minimum(nearest, from_it)
     return table
+
+
+def distinct_colours(
+    count: int, taken: Sequence[tuple[int, int, int]] = ()
+) -> list[tuple[int, int, int]]:
+    """Colours for classes that have none, which people without red or green see, too.
+
+    The first are Okabe and Ito's; each of the others is as far as can be from those
+    before it, in the eyes of whoever sees them least apart. None is nearly black or
+    nearly white.
+
+    Args:
+        count: At most 255.
+        taken: Colours of other classes, and of void.
+
+    Returns:
+        (red, green, blue) of 0..255 each, all different.
+    """
+    first = np.array(_FIRST, np.uint8)
+    others = np.concatenate([first, _grid()])
+    seen = [_lab_of(_seen(others, eyes)) for eyes in _EYES]
+
+    def distances(colours: np.ndarray) -> np.ndarray:
+        pairs = zip(seen, _EYES, strict=True)
+        return np.min([_distances(a, _lab_of(_seen(colours, e))) for a, e in pairs], 0)
+
+    nearest = np.full(len(others), np.inf)
+    if len(taken):
+        nearest = distances(np.array(taken, np.uint8)).min(axis=1)
+    chosen: list[tuple[int, int, int]] = []
+    for _ in range(count):
+        usable = np.flatnonzero(nearest[: len(first)] >= _BLIND_APART)
+        index = int(usable[0]) if len(usable) else int(nearest.argmax())
+        chosen.append(tuple(map(int, others[index])))
+        nearest = np.minimum(nearest, distances(others[[index]])[:, 0])
+    return chosen
 
 
 def said_of_colours(names: Sequence[str], colours: Colours | None) -> str | None:
@@ -123,10 +179,23 @@ def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.linalg.norm((a[:, None] - b[None]) * _WEIGHTS, axis=-1)
 
 
+def _seen(colours: np.ndarray, eyes: np.ndarray) -> np.ndarray:
+    """What eyes make of sRGB (N, 3) 0..255: linear RGB of 0..1."""
+    return np.clip(_linear(colours) @ eyes.T, 0, 1)
+
+
+def _linear(colours: np.ndarray) -> np.ndarray:
+    share = np.asarray(colours, np.float64) / 255
+    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+
+
 def _lab(colours: np.ndarray) -> np.ndarray:
     """SRGB (N, 3) 0..255 in CIELAB under D65, float64."""
-    share = np.asarray(colours, np.float64) / 255
-    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
+    return _lab_of(_linear(colours))
+
+
+def _lab_of(linear: np.ndarray) -> np.ndarray:
+    """Linear RGB (N, 3) of 0..1 in CIELAB under D65, float64."""
     to_xyz = np.array(
         [
             [0.4124564, 0.3575761, 0.1804375],

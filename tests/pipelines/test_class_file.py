@@ -94,3 +94,12 @@ def test_the_projects_own_class_file_comes_first_and_two_others_are_an_error(tmp
         class_file.find(tmp_path)
     (tmp_path / "classes.csv").write_text(FILE)
     assert class_file.find(tmp_path) == tmp_path / "classes.csv"
+
+
+def test_a_plain_list_of_names_is_a_class_file(tmp_path):
+    (tmp_path / "classes.csv").write_text("road\ncar\nvoid\n")
+    table = ClassTable.read(tmp_path / "classes.csv")
+    assert table.names == ("road", "car") and table.values == (0, 1)
+    assert 2 in table.void_values
+    (tmp_path / "classes.csv").write_text("name\nroad\ncar\n")
+    assert ClassTable.read(tmp_path / "classes.csv").names == ("road", "car")

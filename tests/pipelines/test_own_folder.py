@@ -1,9 +1,19 @@
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import check, convert, detect, load_sample, open_dataset
+from pipelines import (
+    check,
+    convert,
+    detect,
+    hold_back,
+    load_sample,
+    make_val,
+    open_dataset,
+)
 from tests.pipelines.folders import image, label
 
 VALUES = np.array([[7, 33, 0, 1, 24], [11, 29, 30, 31, 255], [19, 28, 33, 9, 8]])
@@ -87,3 +97,19 @@ def test_no_layout_and_no_folder_are_said(tmp_path):
         convert(tmp_path, tmp_path / "out")
     with pytest.raises(UserError, match="nothing there"):
         convert(tmp_path / "bar", tmp_path / "out")
+
+
+def test_a_part_of_train_becomes_val_as_in_training(own, tmp_path):
+    shutil.rmtree(own / "val", ignore_errors=True)
+    train = open_dataset(own, "train")
+    rest, back = hold_back(train, 0.4, "val")
+    written = make_val(own, tmp_path / "out", 0.4)
+    assert written == {"train": len(rest), "val": len(back)}
+    for part in (rest, back):
+        copy = open_dataset(tmp_path / "out", part.split)
+        assert [s.name for s in copy] == [s.name for s in part]
+        for i in range(len(part)):
+            for key, value in load_sample(part, i).items():
+                np.testing.assert_array_equal(load_sample(copy, i)[key], value)
+    with pytest.raises(UserError, match="where there is no val: found train, val"):
+        make_val(tmp_path / "out", tmp_path / "again")

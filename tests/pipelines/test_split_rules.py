@@ -45,14 +45,46 @@ def test_labels_that_are_all_void_are_counted_and_named(folder):
 def test_a_class_alone_has_nothing_to_be_told_from(folder):
     ClassTable(("part",), ((1, 1, 1),)).write(folder / "classes.csv")
     relabel(folder, "*/labels/*.png", 0)
-    notes = check_folder(folder).notes
-    assert f"{folder}, train: part is the only class: nothing to tell apart" in notes
+    (line,) = check_folder(folder).findings
+    assert "train show two classes or more: part is all there is of 1" in line
+    assert "add a class for all the rest" in line
+    with pytest.raises(UserError, match="nothing can be told apart"):
+        require(open_dataset(folder, "train"))
 
 
-def test_one_class_of_several_in_train_is_said(folder):
+def test_a_class_beside_void_may_be_learnt_with_void(folder):
+    ClassTable(("part",), ((1, 1, 1),)).write(folder / "classes.csv")
+    relabel(folder, "*/labels/*.png", 0)
+    relabel(folder, "*/labels/a.png", 255)
+    (line,) = check_folder(folder).findings
+    assert "write the line 1,background,64,64,64 into the class file" in line
+    assert "--read-labels 0=0,255=1; or --set void_is_class=yes" in line
+    assert require(open_dataset(folder, "train"), void_is_class=True).void_pixels
+
+
+def test_one_class_of_several_in_train_is_refused_and_in_val_is_said(folder):
     relabel(folder, "train/labels/*.png", 1)
-    (note,) = check_folder(folder).notes
-    assert note.endswith("train: car is all there is of 2 classes")
+    (line,) = check_folder(folder).findings
+    assert "car is all there is of 2, so nothing can be told apart" in line
+    relabel(folder, "train/labels/a.png", 0)
+    relabel(folder, "val/labels/*.png", 1)
+    report = check_folder(folder)
+    assert report.findings == ()
+    assert report.notes[0].endswith("val: car is all there is of 2 classes")
+
+
+@pytest.mark.parametrize("stray", [1, 254, 128])
+def test_strays_hide_no_mask_of_0_and_255(folder, stray):
+    label = np.zeros((50, 60), np.uint8)
+    label[20:] = 255
+    label[3, 4] = stray
+    for path in folder.glob("*/labels/*.png"):
+        Image.fromarray(label).save(path)
+        Image.new("RGB", (60, 50)).save(path.parents[1] / "images" / path.name)
+    (line, *more) = check_folder(folder).findings
+    assert "--read-labels 0=0,255=1,nearest" in line
+    assert all("--read-labels 0=0,255=1,nearest" in other for other in more)
+    assert check_folder(folder, labels="0=0,255=1,nearest").findings == ()
 
 
 def test_a_class_that_is_called_unlabeled_is_pointed_at(folder):

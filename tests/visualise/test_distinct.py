@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from hyperseg_tf.visualise import drawn_palette, palette, said_of_colours
+from hyperseg_tf.visualise import (
+    distinct,
+    distinct_colours,
+    drawn_palette,
+    palette,
+    said_of_colours,
+)
 from hyperseg_tf.visualise.distinct import _lab
 from pipelines.class_tables import ADE20K, CAMVID, CITYSCAPES, VOC
 
@@ -69,3 +75,17 @@ def test_one_colour_for_all_classes_leaves_it_to_one():
     drawn = drawn_palette(12, own)
     assert _closest(drawn) >= 26 and (drawn == 90).all(axis=1).sum() == 1
     assert said_of_colours([f"c{i}" for i in range(12)], own).count(", ") == 4
+
+
+@pytest.mark.parametrize("count", [1, 7, 20, 254])
+def test_made_up_colours_differ_in_every_eye_and_from_those_that_are_there(count):
+    taken = [(0, 0, 0), (230, 159, 0)]
+    colours = distinct_colours(count, taken)
+    assert len({*colours, *taken}) == count + 2
+    if count > 20:
+        return
+    table = np.array([*colours, *taken], np.uint8)
+    for eyes in distinct._EYES:
+        labs = distinct._lab_of(distinct._seen(table, eyes))
+        apart = distinct._distances(labs, labs) + 1e3 * np.eye(len(table))
+        assert apart.min() > (8 if count <= 7 else 4), apart.min()
