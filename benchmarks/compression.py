@@ -99,7 +99,7 @@ def compress(
 
 def scenes(directory: Path, quick: bool) -> Path:
     """The demo's data, generated once; a few of them where it must be quick."""
-    from pipelines.road_scenes.folder import write
+    from hyperseg_tf.pipelines.road_scenes.folder import write
 
     train, val = (8, 4) if quick else (240, 40)
     write(directory, train=train, val=val, size=SIZE)
@@ -110,8 +110,7 @@ def fine_tuned(
     out: Path, data: Path, weights: Path | None, sparsity: float, quick: bool
 ) -> Path:
     """The best model of a run of the demo's recipe, from weights or from the start."""
-    import recipes
-    from hyperseg_tf import train
+    from hyperseg_tf import recipes, train
 
     recipe = recipes.get("demo")
     if weights is not None:
@@ -173,7 +172,7 @@ def aware(model, data: Path) -> bytes:
     import numpy as np
 
     from hyperseg_tf.compression.quantization import QuantizedBackbone
-    from pipelines import Normalise, Stream, open_dataset
+    from hyperseg_tf.pipelines import Normalise, Stream, open_dataset
 
     trained = QuantizedBackbone(model)
     dataset = open_dataset(data, "train")

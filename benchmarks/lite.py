@@ -28,7 +28,7 @@ def miou(path: Path, data: Path) -> float:
     import numpy as np
 
     from hyperseg_tf.evaluation.metrics import ConfusionMatrix, mean_iou
-    from pipelines import Normalise, Stream, open_dataset
+    from hyperseg_tf.pipelines import Normalise, Stream, open_dataset
 
     dataset = open_dataset(data, "val")
     run = interpreter(path, 2)

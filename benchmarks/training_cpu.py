@@ -170,8 +170,8 @@ def training(
     import keras
 
     from hyperseg_tf import HyperSeg
+    from hyperseg_tf.recipes.camvid import camvid12_hyperseg_s
     from hyperseg_tf.training.model import compile_model
-    from recipes.camvid import camvid12_hyperseg_s
 
     keras.utils.set_random_seed(0)
     model = HyperSeg.from_preset(preset, implementation=implementation)

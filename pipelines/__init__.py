@@ -1,10 +1,10 @@
 """From samples, images with labels, to batches: readers, check, transforms, stream."""
 
-from pipelines.check import check, load_sample, require
-from pipelines.check_folder import check_folder
-from pipelines.class_tables import CAMVID
-from pipelines.classes import ClassTable
-from pipelines.datasets import (
+from hyperseg_tf.pipelines.check import check, load_sample, require
+from hyperseg_tf.pipelines.check_folder import check_folder
+from hyperseg_tf.pipelines.class_tables import CAMVID
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.datasets import (
     Dataset,
     EmptySplit,
     hold_back,
@@ -12,17 +12,17 @@ from pipelines.datasets import (
     read_by,
     with_void_as_class,
 )
-from pipelines.fingerprint import fingerprint
-from pipelines.fix import fix
-from pipelines.label_reading import LabelReading
-from pipelines.opening import detect, open_dataset, splits
-from pipelines.own_folder import convert, make_val
-from pipelines.prepare import prepare
-from pipelines.samples import Finding, Sample, Samples
-from pipelines.show import show
-from pipelines.stream import batches
-from pipelines.stream_errors import Stream
-from pipelines.transforms import (
+from hyperseg_tf.pipelines.fingerprint import fingerprint
+from hyperseg_tf.pipelines.fix import fix
+from hyperseg_tf.pipelines.label_reading import LabelReading
+from hyperseg_tf.pipelines.opening import detect, open_dataset, splits
+from hyperseg_tf.pipelines.own_folder import convert, make_val
+from hyperseg_tf.pipelines.prepare import prepare
+from hyperseg_tf.pipelines.samples import Finding, Sample, Samples
+from hyperseg_tf.pipelines.show import show
+from hyperseg_tf.pipelines.stream import batches
+from hyperseg_tf.pipelines.stream_errors import Stream
+from hyperseg_tf.pipelines.transforms import (
     BalancedCrop,
     ColourJitter,
     CutMix,
@@ -39,7 +39,7 @@ from pipelines.transforms import (
     Resize,
     VoidToClass,
 )
-from pipelines.waiting import Waiting
+from hyperseg_tf.pipelines.waiting import Waiting
 
 __all__ = [
     "BalancedCrop",

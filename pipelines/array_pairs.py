@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from hyperseg_tf.base.constants import VOID
-from pipelines.classes import UNKNOWN, ClassTable
-from pipelines.decode import lookup_table
-from pipelines.files import unknown_values
-from pipelines.image_file import ImageFileSample
-from pipelines.pictures import unreadable
-from pipelines.samples import Finding
+from hyperseg_tf.pipelines.classes import UNKNOWN, ClassTable
+from hyperseg_tf.pipelines.decode import lookup_table
+from hyperseg_tf.pipelines.files import unknown_values
+from hyperseg_tf.pipelines.image_file import ImageFileSample
+from hyperseg_tf.pipelines.pictures import unreadable
+from hyperseg_tf.pipelines.samples import Finding
 
 # Notes what is wrong; class values, integers (H, W), or colours, uint8 (H, W, 3).
 Read = Callable[[list[Finding]], np.ndarray | None]

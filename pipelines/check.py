@@ -22,16 +22,16 @@ from hyperseg_tf.base.orientation import (
 )
 from hyperseg_tf.base.pixels import DARKEST_OF_16_BITS
 from hyperseg_tf.base.progress import bar
-from pipelines.datasets import Dataset
-from pipelines.decode import DEPTH
-from pipelines.duplicates import Hash
-from pipelines.files import UnknownValues
-from pipelines.label_patterns import explain, is_pattern
-from pipelines.label_tally import Tally, tally_of
-from pipelines.pictures import decode, open_header, unreadable
-from pipelines.samples import Finding, Sample, read_label
-from pipelines.split_rules import remarks, unfit
-from pipelines.verdicts import Verdict, Verdicts
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.decode import DEPTH
+from hyperseg_tf.pipelines.duplicates import Hash
+from hyperseg_tf.pipelines.files import UnknownValues
+from hyperseg_tf.pipelines.label_patterns import explain, is_pattern
+from hyperseg_tf.pipelines.label_tally import Tally, tally_of
+from hyperseg_tf.pipelines.pictures import decode, open_header, unreadable
+from hyperseg_tf.pipelines.samples import Finding, Sample, read_label
+from hyperseg_tf.pipelines.split_rules import remarks, unfit
+from hyperseg_tf.pipelines.verdicts import Verdict, Verdicts
 
 
 @dataclass(frozen=True)

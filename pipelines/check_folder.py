@@ -9,16 +9,16 @@ from typing import Any
 
 from hyperseg_tf.base.constants import SPLITS
 from hyperseg_tf.base.errors import UserError
-from pipelines import advice, duplicates
-from pipelines.check import Report, inspect
-from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset, EmptySplit
-from pipelines.label_patterns import explain
-from pipelines.label_tally import Tally
-from pipelines.opening import open_dataset, splits
-from pipelines.readers.listing import together
-from pipelines.samples import Finding
-from pipelines.verdicts import Verdicts
+from hyperseg_tf.pipelines import advice, duplicates
+from hyperseg_tf.pipelines.check import Report, inspect
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.datasets import Dataset, EmptySplit
+from hyperseg_tf.pipelines.label_patterns import explain
+from hyperseg_tf.pipelines.label_tally import Tally
+from hyperseg_tf.pipelines.opening import open_dataset, splits
+from hyperseg_tf.pipelines.readers.listing import together
+from hyperseg_tf.pipelines.samples import Finding
+from hyperseg_tf.pipelines.verdicts import Verdicts
 
 # Training reads these two, so their absence is a finding, too.
 NEEDED = ("train", "val")

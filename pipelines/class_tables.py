@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
+from hyperseg_tf.pipelines.class_file import spread_colours
+from hyperseg_tf.pipelines.classes import ClassTable
 from hyperseg_tf.protocols import CAMVID_CLASSES
 from hyperseg_tf.protocols.classes import (
     ADE20K_CLASSES,
     CITYSCAPES_CLASSES,
     VOC_CLASSES,
 )
-from pipelines.class_file import spread_colours
-from pipelines.classes import ClassTable
 
 # The 34 ids of `*_labelIds.png` to 19 classes; the other ids, and the licence plate,
 # which is -1 and 255 in a file, are void.

@@ -15,10 +15,10 @@ import numpy as np
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.text import LONGEST_NAME, is_short_line, shortened
+from hyperseg_tf.pipelines import class_file
+from hyperseg_tf.pipelines.class_file import Colour, Row
+from hyperseg_tf.pipelines.label_reading import UNKNOWN, LabelReading
 from hyperseg_tf.visualise.distinct import distinct_colours
-from pipelines import class_file
-from pipelines.class_file import Colour, Row
-from pipelines.label_reading import UNKNOWN, LabelReading
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from hyperseg_tf.base.errors import UserError
-from pipelines.classes import ClassTable
-from pipelines.files import FilePairs
-from pipelines.label_reading import LabelReading
-from pipelines.samples import Finding, Sample, SampleList, Samples
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.files import FilePairs
+from hyperseg_tf.pipelines.label_reading import LabelReading
+from hyperseg_tf.pipelines.samples import Finding, Sample, SampleList, Samples
 
 
 class EmptySplit(UserError):

@@ -17,7 +17,7 @@ from hyperseg_tf.base.encoded import decode_rgb, size_of
 from hyperseg_tf.base.limit import Limit
 from hyperseg_tf.base.regular_file import open_regular
 from hyperseg_tf.ops.map_bytes import map_bytes
-from pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.classes import ClassTable
 
 # PNG header: 8 bytes signature, 8 of chunk length and type, then width, height,
 # bit depth (byte 24), colour type (byte 25), three more, and a CRC (29 to 32).

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from hyperseg_tf.base.errors import UserError
-from pipelines.datasets import Dataset, EmptySplit
-from pipelines.opening import open_dataset, splits
+from hyperseg_tf.pipelines.datasets import Dataset, EmptySplit
+from hyperseg_tf.pipelines.opening import open_dataset, splits
 
 
 def every_split(directory: str | Path, labels: str = "") -> list[Dataset]:

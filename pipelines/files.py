@@ -19,8 +19,8 @@ from PIL import Image
 from hyperseg_tf.base import encoded
 from hyperseg_tf.base.orientation import UPRIGHT, orientation_in_file, turned
 from hyperseg_tf.base.regular_file import open_regular, read_regular
-from pipelines.classes import UNKNOWN, ClassTable
-from pipelines.decode import (
+from hyperseg_tf.pipelines.classes import UNKNOWN, ClassTable
+from hyperseg_tf.pipelines.decode import (
     COLOUR_TYPE,
     DEPTH,
     GREY,
@@ -33,9 +33,9 @@ from pipelines.decode import (
     lookup_table,
     sniff_encoding,
 )
-from pipelines.image_file import ImageFileSample
-from pipelines.pictures import decode, open_header, unreadable
-from pipelines.samples import Finding, Loader, Samples
+from hyperseg_tf.pipelines.image_file import ImageFileSample
+from hyperseg_tf.pipelines.pictures import decode, open_header, unreadable
+from hyperseg_tf.pipelines.samples import Finding, Loader, Samples
 
 
 @dataclass(frozen=True)

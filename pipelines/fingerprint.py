@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 
 from hyperseg_tf.base.versions import versions
-from pipelines.datasets import Dataset
-from pipelines.samples import Sample
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.samples import Sample
 
 # Counts up when `check` looks at more, so that what passed before is looked at again.
 RULES = 1

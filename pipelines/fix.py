@@ -17,15 +17,15 @@ from PIL import Image
 from hyperseg_tf import visualise
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import Progress
-from pipelines.check import load_sample
-from pipelines.check_folder import FolderReport, check_folder
-from pipelines.datasets import Dataset
-from pipelines.decode import DEPTH
-from pipelines.every_split import every_split
-from pipelines.label_patterns import rules_in
-from pipelines.label_reading import LabelReading
-from pipelines.own_folder import write_sets
-from pipelines.samples import Sample, SampleList
+from hyperseg_tf.pipelines.check import load_sample
+from hyperseg_tf.pipelines.check_folder import FolderReport, check_folder
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.decode import DEPTH
+from hyperseg_tf.pipelines.every_split import every_split
+from hyperseg_tf.pipelines.label_patterns import rules_in
+from hyperseg_tf.pipelines.label_reading import LabelReading
+from hyperseg_tf.pipelines.own_folder import write_sets
+from hyperseg_tf.pipelines.samples import Sample, SampleList
 
 # Beside the splits, in the corrected copy.
 SHEET = "before_after.png"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hyperseg_tf.base.regular_file import open_regular, read_regular
-from pipelines.samples import Sample, header_size
+from hyperseg_tf.pipelines.samples import Sample, header_size
 
 
 class ImageFileSample(Sample):

@@ -13,11 +13,11 @@ from PIL import Image
 
 from hyperseg_tf.base.orientation import upright
 from hyperseg_tf.base.regular_file import open_regular, read_regular
-from pipelines.array_pairs import ArrayPair, Read
-from pipelines.classes import UNKNOWN, ClassTable
-from pipelines.decode import LIMIT, lookup_table
-from pipelines.pictures import open_header
-from pipelines.samples import Finding
+from hyperseg_tf.pipelines.array_pairs import ArrayPair, Read
+from hyperseg_tf.pipelines.classes import UNKNOWN, ClassTable
+from hyperseg_tf.pipelines.decode import LIMIT, lookup_table
+from hyperseg_tf.pipelines.pictures import open_header
+from hyperseg_tf.pipelines.samples import Finding
 
 _FORMATS = {".bmp": "BMP", ".gif": "GIF", ".tif": "TIFF", ".tiff": "TIFF"}
 _LOSSY = (".jpg", ".jpeg")

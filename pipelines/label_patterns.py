@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from hyperseg_tf.base.constants import VOID
-from pipelines.classes import ClassTable
-from pipelines.label_reading import LabelReading
-from pipelines.label_tally import Tally
-from pipelines.samples import Finding
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.label_reading import LabelReading
+from hyperseg_tf.pipelines.label_tally import Tally
+from hyperseg_tf.pipelines.samples import Finding
 
 # A value as near to a known one as soft edges and JPEG leave flat areas.
 _NEAR = 24

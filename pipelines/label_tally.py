@@ -9,9 +9,9 @@ import numpy as np
 
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
-from pipelines.datasets import Dataset
-from pipelines.files import UnknownValues
-from pipelines.samples import Finding
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.files import UnknownValues
+from hyperseg_tf.pipelines.samples import Finding
 
 
 @dataclass

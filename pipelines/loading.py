@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from hyperseg_tf.base.errors import UserError
-from pipelines.check import load_sample
-from pipelines.datasets import Dataset
-from pipelines.samples import Loader
+from hyperseg_tf.pipelines.check import load_sample
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.samples import Loader
 
 # A part of a tensor that begins and ends at multiples of it is not copied.
 _ALIGNED_BYTES = 64

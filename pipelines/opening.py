@@ -8,9 +8,9 @@ from typing import Protocol
 
 from hyperseg_tf.base.constants import SPLITS
 from hyperseg_tf.base.errors import UserError
-from pipelines.datasets import Dataset, read_by
-from pipelines.label_reading import LabelReading
-from pipelines.readers import (
+from hyperseg_tf.pipelines.datasets import Dataset, read_by
+from hyperseg_tf.pipelines.label_reading import LabelReading
+from hyperseg_tf.pipelines.readers import (
     ade20k,
     camvid,
     cityscapes,
@@ -25,8 +25,8 @@ from pipelines.readers import (
     voc,
     yolo,
 )
-from pipelines.readers.layout import Match
-from pipelines.readers.listing import entries, folders
+from hyperseg_tf.pipelines.readers.layout import Match
+from hyperseg_tf.pipelines.readers.listing import entries, folders
 
 # How many names a message shows.
 _SHOWN = 6

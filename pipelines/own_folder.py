@@ -18,12 +18,12 @@ from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.picture_file import open_header
 from hyperseg_tf.base.progress import Progress, bar
-from pipelines.check import load_sample
-from pipelines.class_file import spread_colours
-from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset, hold_back
-from pipelines.every_split import every_split
-from pipelines.label_reading import LabelReading
+from hyperseg_tf.pipelines.check import load_sample
+from hyperseg_tf.pipelines.class_file import spread_colours
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.datasets import Dataset, hold_back
+from hyperseg_tf.pipelines.every_split import every_split
+from hyperseg_tf.pipelines.label_reading import LabelReading
 
 _SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "MPO": ".jpg"}
 

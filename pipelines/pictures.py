@@ -15,8 +15,8 @@ from PIL import Image
 
 from hyperseg_tf.base import picture_file
 from hyperseg_tf.base.picture_file import BadPicture
-from pipelines.decode import LIMIT, decode_image, decode_values
-from pipelines.samples import Finding
+from hyperseg_tf.pipelines.decode import LIMIT, decode_image, decode_values
+from hyperseg_tf.pipelines.samples import Finding
 
 _FIRST_CALL = Lock()
 

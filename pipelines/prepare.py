@@ -23,13 +23,13 @@ from hyperseg_tf.base.atomic import atomic_file, check_target
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import Progress, bar, say
-from pipelines.datasets import Dataset
-from pipelines.every_split import every_split
-from pipelines.label_reading import LabelReading
-from pipelines.readers.prepared import CHECKSUMS, CLASSES, SAMPLES, VERSION
-from pipelines.record_files import Choices, FileTask, write_file
-from pipelines.records import require_array_record
-from pipelines.tfds_metadata import require_tfds, write_metadata
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.every_split import every_split
+from hyperseg_tf.pipelines.label_reading import LabelReading
+from hyperseg_tf.pipelines.readers.prepared import CHECKSUMS, CLASSES, SAMPLES, VERSION
+from hyperseg_tf.pipelines.record_files import Choices, FileTask, write_file
+from hyperseg_tf.pipelines.records import require_array_record
+from hyperseg_tf.pipelines.tfds_metadata import require_tfds, write_metadata
 
 # Of a file, by the sizes of the pictures' files.
 SHARD_BYTES = 256 * 2**20

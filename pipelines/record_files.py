@@ -15,10 +15,10 @@ from hyperseg_tf.base import pixels
 from hyperseg_tf.base.atomic import atomic_file
 from hyperseg_tf.base.orientation import orientation_of
 from hyperseg_tf.base.picture_file import open_header
-from pipelines.check import load_sample
-from pipelines.datasets import Dataset
-from pipelines.decode import COLOUR_TYPE, DEPTH, GREY, RGB
-from pipelines.records import require_array_record, to_record
+from hyperseg_tf.pipelines.check import load_sample
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.decode import COLOUR_TYPE, DEPTH, GREY, RGB
+from hyperseg_tf.pipelines.records import require_array_record, to_record
 
 
 @dataclass(frozen=True)

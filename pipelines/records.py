@@ -19,8 +19,8 @@ from PIL import Image
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.picture_file import open_header
-from pipelines.decode import decode_image
-from pipelines.samples import Finding, Loader, Sample, Samples
+from hyperseg_tf.pipelines.decode import decode_image
+from hyperseg_tf.pipelines.samples import Finding, Loader, Sample, Samples
 
 IMAGE, LABEL, NAME = "image", "label", "name"
 

@@ -21,8 +21,8 @@ import tensorflow as tf
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.orientation import FIRST_SIDEWAYS, orientation_in_file, turned
 from hyperseg_tf.base.picture_file import BadPicture, open_header
-from pipelines.classes import ClassTable
-from pipelines.decode import decode_image
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.decode import decode_image
 
 # A position, int64 scalar, to {"image": uint8 (H, W, 3), "label": uint8 (H, W)}.
 Loader = Callable[[tf.Tensor], dict[str, tf.Tensor]]

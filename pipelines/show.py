@@ -16,10 +16,10 @@ from hyperseg_tf.base.atomic import atomic_file
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import say
-from pipelines.check import load_sample
-from pipelines.datasets import Dataset
-from pipelines.stream import batches
-from pipelines.transforms import Transform
+from hyperseg_tf.pipelines.check import load_sample
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.stream import batches
+from hyperseg_tf.pipelines.transforms import Transform
 
 # Of the lines over void: the first that is no class's.
 _STRIPES = ((255, 0, 255), (255, 255, 0), (0, 255, 255), (255, 255, 255))

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from hyperseg_tf.base.constants import VOID
-from pipelines.array_pairs import Unlabelled
-from pipelines.datasets import Dataset
-from pipelines.label_patterns import free_colour, two_classes
-from pipelines.samples import Finding
+from hyperseg_tf.pipelines.array_pairs import Unlabelled
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.label_patterns import free_colour, two_classes
+from hyperseg_tf.pipelines.samples import Finding
 
 # Names under which other tools list what is not labelled.
 _LIKE_VOID = {"unlabeled", "unlabelled", "ignore", "ignored", "unannotated"}

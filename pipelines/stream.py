@@ -12,16 +12,16 @@ import numpy as np
 import tensorflow as tf
 
 from hyperseg_tf.base.errors import UserError
-from pipelines.datasets import Dataset
-from pipelines.loading import cached_loader, loader
-from pipelines.transforms import (
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.loading import cached_loader, loader
+from hyperseg_tf.pipelines.transforms import (
     Normalise,
     RandomFlip,
     Tensors,
     Transform,
     compose,
 )
-from pipelines.transforms.values import normalised
+from hyperseg_tf.pipelines.transforms.values import normalised
 
 # Decoded sets up to this size are kept in memory unless the caller decides.
 CACHE_LIMIT_BYTES = 2**30

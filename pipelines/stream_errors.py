@@ -12,10 +12,10 @@ from typing import Any
 import tensorflow as tf
 
 from hyperseg_tf.base.errors import UserError
-from pipelines.check import load_sample
-from pipelines.datasets import Dataset
-from pipelines.stream import batches, order
-from pipelines.transforms import Transform
+from hyperseg_tf.pipelines.check import load_sample
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.stream import batches, order
+from hyperseg_tf.pipelines.transforms import Transform
 
 # What files do, and the arithmetic of a network never does.
 _OF_FILES = (

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hyperseg_tf.base.errors import UserError
-from pipelines.readers.prepared import VERSION
-from pipelines.records import IMAGE, LABEL, NAME
+from hyperseg_tf.pipelines.readers.prepared import VERSION
+from hyperseg_tf.pipelines.records import IMAGE, LABEL, NAME
 
 
 def require_tfds():

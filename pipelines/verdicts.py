@@ -19,9 +19,9 @@ import numpy as np
 from hyperseg_tf.base import user_cache
 from hyperseg_tf.base.atomic import atomic_file
 from hyperseg_tf.base.regular_file import read_regular
-from pipelines.datasets import Dataset
-from pipelines.fingerprint import Files, context, identity
-from pipelines.samples import Sample
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.fingerprint import Files, context, identity
+from hyperseg_tf.pipelines.samples import Sample
 
 # Of one data set, some 100 bytes a sample; and of all together.
 _LARGEST_BYTES = 2**26

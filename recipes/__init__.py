@@ -8,10 +8,10 @@ import importlib
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.names import did_you_mean
-from recipes.prune import Prune
-from recipes.recipe import Recipe
-from recipes.recorded import recipe_from_data
-from recipes.settings import replace_from_strings
+from hyperseg_tf.recipes.prune import Prune
+from hyperseg_tf.recipes.recipe import Recipe
+from hyperseg_tf.recipes.recorded import recipe_from_data
+from hyperseg_tf.recipes.settings import replace_from_strings
 
 _MODULE = {
     "demo": "demo",

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from pipelines import Normalise, RandomCrop, RandomFlip, RandomScale, Resize
-from recipes.recipe import Recipe
+from hyperseg_tf.pipelines import Normalise, RandomCrop, RandomFlip, RandomScale, Resize
+from hyperseg_tf.recipes.recipe import Recipe
 
 
 def camvid11_hyperseg_s() -> Recipe:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from pipelines import (
+from hyperseg_tf.pipelines import (
     ColourJitter,
     Normalise,
     RandomCrop,
@@ -10,7 +10,7 @@ from pipelines import (
     RandomScale,
     Resize,
 )
-from recipes.recipe import Recipe
+from hyperseg_tf.recipes.recipe import Recipe
 
 
 def cityscapes_hyperseg_m() -> Recipe:

@@ -1,7 +1,7 @@
 """The demo: a tiny model on the embedded road scenes, minutes on two cores."""
 
-from pipelines import Normalise, RandomCrop, RandomFlip, RandomScale
-from recipes.recipe import Recipe
+from hyperseg_tf.pipelines import Normalise, RandomCrop, RandomFlip, RandomScale
+from hyperseg_tf.recipes.recipe import Recipe
 
 
 def demo() -> Recipe:

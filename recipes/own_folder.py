@@ -1,7 +1,7 @@
 """Anybody's own folder of images and labels."""
 
-from pipelines import Normalise, RandomCrop, RandomFlip, RandomScale
-from recipes.recipe import Recipe
+from hyperseg_tf.pipelines import Normalise, RandomCrop, RandomFlip, RandomScale
+from hyperseg_tf.recipes.recipe import Recipe
 
 
 def own_folder() -> Recipe:

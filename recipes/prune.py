@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from recipes.rules import check, one_of
+from hyperseg_tf.recipes.rules import check, one_of
 
 Schedule = Literal["polynomial", "constant"]
 

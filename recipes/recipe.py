@@ -9,8 +9,8 @@ from math import inf
 from typing import Any, Literal, get_args
 
 from hyperseg_tf.base.constants import SPLITS
-from recipes.prune import Prune
-from recipes.rules import check, one_of
+from hyperseg_tf.recipes.prune import Prune
+from hyperseg_tf.recipes.rules import check, one_of
 
 Decay = Literal["step", "epoch"]
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
@@ -206,7 +206,7 @@ class Recipe:
         self._check_losses()
         if self.read_labels:
             # A list of recipes needs no TensorFlow, which comes with pipelines.
-            from pipelines.label_reading import LabelReading
+            from hyperseg_tf.pipelines.label_reading import LabelReading
 
             LabelReading.parse(self.read_labels)
         if self.samples_per_epoch < self.batch_size:

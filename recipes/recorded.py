@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.text import shortened
-from recipes.recipe import Recipe
+from hyperseg_tf.recipes.recipe import Recipe
 
 _STRICT = ConfigDict(arbitrary_types_allowed=True)
 
@@ -71,7 +71,7 @@ def _value(value: Any, hint: Any, what: str) -> Any:
 
 
 def _transform(values: Any) -> Any:
-    import pipelines
+    from hyperseg_tf import pipelines
 
     name = values.get("type") if isinstance(values, Mapping) else None
     kind = getattr(pipelines, name, None) if isinstance(name, str) else None

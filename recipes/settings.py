@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.names import did_you_mean
-from recipes.recipe import Recipe
+from hyperseg_tf.recipes.recipe import Recipe
 
 _WORDS = {bool: "yes or no", int: "a whole number", float: "a number", str: "a word"}
 

@@ -1,6 +1,6 @@
 """PASCAL VOC 2012 with SBD: the published run of HyperSeg-L on 21 classes."""
 
-from pipelines import (
+from hyperseg_tf.pipelines import (
     ColourJitter,
     Normalise,
     PadTo,
@@ -8,7 +8,7 @@ from pipelines import (
     RandomRotate,
     RandomScale,
 )
-from recipes.recipe import Recipe
+from hyperseg_tf.recipes.recipe import Recipe
 
 
 def voc_hyperseg_l() -> Recipe:

@@ -11,8 +11,8 @@ import pytest
 
 def pytest_collection_finish(session):
     """No test reads, or pushes out, what the user's own data checks have found."""
-    if "pipelines.verdicts" in sys.modules:
-        sys.modules["pipelines.verdicts"].folder = lambda: None
+    if "hyperseg_tf.pipelines.verdicts" in sys.modules:
+        sys.modules["hyperseg_tf.pipelines.verdicts"].folder = lambda: None
 
 
 def pytest_fixture_setup(fixturedef, request):

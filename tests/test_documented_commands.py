@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import recipes
-from hyperseg_tf import cli
+from hyperseg_tf import cli, recipes
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(

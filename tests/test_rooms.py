@@ -21,7 +21,7 @@ def _layers():
 
 
 def test_every_room_has_a_place_in_the_order():
-    wanted = {f"hyperseg_tf.{room}" for room in _rooms()} | {"pipelines", "recipes"}
+    wanted = {f"hyperseg_tf.{room}" for room in _rooms()}
     assert _layers() == wanted
 
 

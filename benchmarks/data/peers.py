@@ -22,7 +22,7 @@ def ours(
     """`pipelines.batches`; options are those of `RandomScale`."""
     import tensorflow as tf
 
-    import pipelines
+    from hyperseg_tf import pipelines
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)

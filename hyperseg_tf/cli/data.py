@@ -173,7 +173,7 @@ def add(commands) -> None:
 
 def _scenes(args) -> int:
     from hyperseg_tf.base.progress import bar
-    from pipelines import road_scenes
+    from hyperseg_tf.pipelines import road_scenes
 
     written = road_scenes.write(
         args.directory,
@@ -189,7 +189,7 @@ def _scenes(args) -> int:
 
 
 def _detect(args) -> int:
-    from pipelines import detect, splits
+    from hyperseg_tf.pipelines import detect, splits
 
     detected = detect(args.directory)
     print(detected)
@@ -201,7 +201,7 @@ def _detect(args) -> int:
 
 
 def _convert(args) -> int:
-    from pipelines import convert
+    from hyperseg_tf.pipelines import convert
 
     written = convert(
         args.directory, args.out, args.overwrite, labels=args.read_labels or ""
@@ -212,7 +212,7 @@ def _convert(args) -> int:
 
 
 def _split(args) -> int:
-    from pipelines import make_val
+    from hyperseg_tf.pipelines import make_val
 
     written = make_val(
         args.directory,
@@ -227,7 +227,7 @@ def _split(args) -> int:
 
 
 def _fix(args) -> int:
-    from pipelines import fix
+    from hyperseg_tf.pipelines import fix
 
     fixed = fix(args.directory, args.out, args.read_labels or "", args.overwrite)
     counts = ", ".join(f"{count} {name}" for name, count in fixed.samples.items())
@@ -241,7 +241,7 @@ def _fix(args) -> int:
 
 
 def _prepare(args) -> int:
-    from pipelines import prepare
+    from hyperseg_tf.pipelines import prepare
 
     out = prepare(
         args.directory,
@@ -274,9 +274,9 @@ def _quality(text: str) -> int:
 def _check(args) -> int:
     import json
 
-    import recipes
+    from hyperseg_tf import recipes
     from hyperseg_tf.base.atomic import atomic_file
-    from pipelines import check_folder
+    from hyperseg_tf.pipelines import check_folder
 
     recipe = recipes.get(args.recipe)
     crops = [t for t in recipe.train if type(t).__name__ == "RandomCrop"]
@@ -308,9 +308,9 @@ def _check(args) -> int:
 
 
 def _show(args) -> int:
-    import recipes
+    from hyperseg_tf import recipes
     from hyperseg_tf.base.errors import UserError
-    from pipelines import open_dataset, show
+    from hyperseg_tf.pipelines import open_dataset, show
 
     if args.count < 1:
         raise UserError(f"--count is at least 1: got {args.count}.")

@@ -11,7 +11,7 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print one line per recipe."""
-    import recipes
+    from hyperseg_tf import recipes
 
     found = {name: recipes.get(name) for name in recipes.names()}
     width = max(map(len, found))

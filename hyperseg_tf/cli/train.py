@@ -141,7 +141,7 @@ def add(commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train and print where the best model is and how good."""
-    import recipes  # TensorFlow takes seconds; --help should not
+    from hyperseg_tf import recipes  # TensorFlow takes seconds; --help should not
 
     recipe, data = _what(args)
     named = (*_FIELDS, "weights", "split_val", "read_labels")
@@ -185,7 +185,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _fitted(args: argparse.Namespace, recipe, data: Path):
     """The recipe fitted to --time, which becomes settings and --finish-by."""
-    import recipes
+    from hyperseg_tf import recipes
     from hyperseg_tf.training.budget import fitted_settings, settings_of_run
     from hyperseg_tf.training.deadline import seconds_of
 
@@ -223,7 +223,7 @@ def _process(args: argparse.Namespace):
 
 def _what(args: argparse.Namespace):
     """The recipe and the folder of the data."""
-    import recipes
+    from hyperseg_tf import recipes
 
     if (args.recipe is None) == (args.run_again is None):
         raise UserError(

@@ -11,8 +11,8 @@ from hyperseg_tf import visualise
 from hyperseg_tf.base.atomic import atomic_folder
 from hyperseg_tf.base.progress import say
 from hyperseg_tf.evaluation.result import Evaluation
+from hyperseg_tf.pipelines import Dataset, load_sample
 from hyperseg_tf.protocols import Protocol
-from pipelines import Dataset, load_sample
 
 
 def draw_ends(

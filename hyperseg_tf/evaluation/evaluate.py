@@ -24,8 +24,8 @@ from hyperseg_tf.inference.memory import out_of_memory
 from hyperseg_tf.inference.passes import Passes
 from hyperseg_tf.inference.pictures import DECODED, MAX_PIXELS, limit_for
 from hyperseg_tf.inference.segmenter import Segmenter, open_model
+from hyperseg_tf.pipelines import Dataset, with_void_as_class
 from hyperseg_tf.protocols import Protocol
-from pipelines import Dataset, with_void_as_class
 
 __all__ = ["Evaluation", "evaluate"]
 

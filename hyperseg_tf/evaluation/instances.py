@@ -14,9 +14,9 @@ from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.picture_file import open_header
 from hyperseg_tf.base.regular_file import open_regular
 from hyperseg_tf.evaluation.metrics import iou_of
+from hyperseg_tf.pipelines import Dataset
+from hyperseg_tf.pipelines.class_tables import CITYSCAPES
 from hyperseg_tf.protocols import Protocol
-from pipelines import Dataset
-from pipelines.class_tables import CITYSCAPES
 
 # Values of instances are 1000 * the value of their class + a number; below that are
 # crowds and what has no instances.

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from hyperseg_tf.base.atomic import atomic_folder
-from pipelines import ClassTable, Dataset
+from hyperseg_tf.pipelines import ClassTable, Dataset
 
 Save = Callable[[int, np.ndarray], None]
 

@@ -13,7 +13,7 @@ import keras
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import say
 from hyperseg_tf.base.text import shortened
-from pipelines import Dataset, LabelReading, open_dataset, read_by
+from hyperseg_tf.pipelines import Dataset, LabelReading, open_dataset, read_by
 
 _OTHERWISE = "give --read-labels RULES (labels=), or '' for as the class file says"
 

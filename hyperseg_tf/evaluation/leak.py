@@ -19,8 +19,15 @@ import numpy as np
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.picture_file import open_header
-from pipelines import Dataset, Sample, duplicates, fingerprint, hold_back, join
-from pipelines.opening import open_dataset
+from hyperseg_tf.pipelines import (
+    Dataset,
+    Sample,
+    duplicates,
+    fingerprint,
+    hold_back,
+    join,
+)
+from hyperseg_tf.pipelines.opening import open_dataset
 
 KINDS = ("exact", "near", "allow")
 

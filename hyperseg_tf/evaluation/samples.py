@@ -6,8 +6,8 @@ import numpy as np
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.limit import Limit
+from hyperseg_tf.pipelines import Dataset, load_sample
 from hyperseg_tf.protocols import Protocol
-from pipelines import Dataset, load_sample
 
 
 def batches(

@@ -11,7 +11,7 @@ from hyperseg_tf.base import pixels
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.export.options import Options
 from hyperseg_tf.inference.pictures import find, limit_for, read_picture
-from pipelines import load_sample, open_dataset, splits
+from hyperseg_tf.pipelines import load_sample, open_dataset, splits
 
 if TYPE_CHECKING:
     import keras

@@ -20,7 +20,7 @@ from hyperseg_tf.export.reference import Reference, reference
 from hyperseg_tf.export.runtime import Runtime, opened
 from hyperseg_tf.export.signature import colours_of, request_limit
 from hyperseg_tf.inference.segmenter import Segmenter
-from pipelines.road_scenes import scene
+from hyperseg_tf.pipelines.road_scenes import scene
 
 # Of exports that leave sizes open, one off every multiple of the patch size; the
 # largest comes last, so that nothing depends on what ran before.

@@ -31,7 +31,7 @@ from hyperseg_tf.export.reference import reference
 from hyperseg_tf.export.runtime import Cost, Runtime, opened
 from hyperseg_tf.export.signature import request_limit
 from hyperseg_tf.export.writing import CLASSES_FILE
-from pipelines.road_scenes import scene
+from hyperseg_tf.pipelines.road_scenes import scene
 
 # Of the model itself, which every ratio refers to.
 MODEL = Format("model", ("model.keras",))

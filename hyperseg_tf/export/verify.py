@@ -38,8 +38,7 @@ _BOUNDS = bounds_of("float32")
 _RELOAD = """
 import os, sys
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-for name in ("hyperseg_tf", "pipelines", "recipes"):
-    sys.modules[name] = None
+sys.modules["hyperseg_tf"] = None
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2

@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pipelines
-import recipes
+from hyperseg_tf import pipelines, recipes
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.versions import versions
+from hyperseg_tf.recipes import Recipe
 from hyperseg_tf.training.environment import environment
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.task import Task
-from recipes import Recipe
 
 
 @dataclass(frozen=True)

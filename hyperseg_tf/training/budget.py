@@ -20,12 +20,12 @@ import keras
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.picture_file import BadPicture, header_size, open_header
 from hyperseg_tf.base.progress import say
+from hyperseg_tf.pipelines import RandomCrop
+from hyperseg_tf.recipes import Recipe
 from hyperseg_tf.training.again import recorded
 from hyperseg_tf.training.model import build_model, compile_model
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.task import Task
-from pipelines import RandomCrop
-from recipes import Recipe
 
 # Crops that a network from ImageNet needs to begin with classes of one's own.
 ENOUGH = 2400

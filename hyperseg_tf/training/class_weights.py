@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.pipelines import advice
 from hyperseg_tf.training.task import Task
-from pipelines import advice
 
 
 def of_run(

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from hyperseg_tf.base import os_errors
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.inference.memory import out_of_memory
+from hyperseg_tf.recipes import Recipe
 from hyperseg_tf.training import processes
 from hyperseg_tf.training.run_folder import RunFolder
-from recipes import Recipe
 
 
 @contextmanager

@@ -17,12 +17,12 @@ from hyperseg_tf.convert.metadata import after_training
 from hyperseg_tf.convert.sources import check_alike, check_source, load_fitting
 from hyperseg_tf.network.model import HyperSeg
 from hyperseg_tf.network.model_file import file_of, read_preset
+from hyperseg_tf.recipes import Recipe
 from hyperseg_tf.training.devices import several
 from hyperseg_tf.training.losses.of_recipe import loss
 from hyperseg_tf.training.optimizer import PartedAdam, ScaledLoss, backbone_places
 from hyperseg_tf.training.plan import Plan
 from hyperseg_tf.training.task import Task
-from recipes import Recipe
 
 # (preset, number of classes, weights) -> a network without optimizer.
 Build = Callable[[str, int, str | None], keras.Model]

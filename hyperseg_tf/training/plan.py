@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.recipes import Recipe
 from hyperseg_tf.training.schedules import PolyDecay, Staged
-from recipes import Recipe
 
 # In run.json: the stages after the recipe's own.
 PLAN = "plan"

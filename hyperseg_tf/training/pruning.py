@@ -14,7 +14,7 @@ import tensorflow as tf
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.compression.kernels import kernels
 from hyperseg_tf.compression.toolkit import toolkit
-from recipes import Recipe
+from hyperseg_tf.recipes import Recipe
 
 # Step (int64 tensor) -> (whether weights go at this step, sparsity), as tensors.
 Schedule = Callable[[Any], tuple[Any, Any]]

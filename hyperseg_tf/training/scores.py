@@ -10,12 +10,12 @@ import numpy as np
 from hyperseg_tf.base.progress import say
 from hyperseg_tf.compression.sparsity import sparsity
 from hyperseg_tf.evaluation.metrics import iou_per_class, mean_iou
+from hyperseg_tf.recipes import Recipe
 from hyperseg_tf.training import processes
 from hyperseg_tf.training.compiled import logits_of, scores_of
 from hyperseg_tf.training.optimizer import averaged_weights
 from hyperseg_tf.training.run_folder import RunFolder, save_model
 from hyperseg_tf.training.state import Position
-from recipes import Recipe
 
 IOU = "iou/"
 

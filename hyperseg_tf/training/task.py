@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-import pipelines
-from hyperseg_tf import protocols
+from hyperseg_tf import pipelines, protocols
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import say
+from hyperseg_tf.pipelines import Dataset, Stream
+from hyperseg_tf.pipelines.stream import order
+from hyperseg_tf.recipes import Recipe
 from hyperseg_tf.training import processes
-from pipelines import Dataset, Stream
-from pipelines.stream import order
-from recipes import Recipe
 
 Colour = tuple[int, int, int]
 

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from hyperseg_tf.recipes import Recipe
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.state import Position
-from recipes import Recipe
 
 # Loss and rate are written for every step, at most so many to an epoch.
 _MOST_STEPS = 200

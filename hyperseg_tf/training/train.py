@@ -16,11 +16,13 @@ from typing import Any
 
 import keras
 
-import recipes
+from hyperseg_tf import recipes
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import ending_bars, say
 from hyperseg_tf.base.versions import versions
 from hyperseg_tf.network.model_file import restore
+from hyperseg_tf.pipelines import Waiting
+from hyperseg_tf.recipes import Recipe
 from hyperseg_tf.training import class_weights, processes
 from hyperseg_tf.training.callbacks import callbacks
 from hyperseg_tf.training.deadline import Replanned
@@ -57,8 +59,6 @@ from hyperseg_tf.training.shared_run import (
 )
 from hyperseg_tf.training.state import Interruption, Position
 from hyperseg_tf.training.task import Task
-from pipelines import Waiting
-from recipes import Recipe
 
 # What run.json says of the run so far.
 _KEPT = ("best", "weights", PARTIAL)

@@ -7,11 +7,11 @@ with a class file, which makes them `side_by_side`'s.
 import os
 from pathlib import Path
 
-from pipelines import class_file
-from pipelines.class_tables import ADE20K
-from pipelines.datasets import Dataset
-from pipelines.readers import pairing
-from pipelines.readers.layout import Match
+from hyperseg_tf.pipelines import class_file
+from hyperseg_tf.pipelines.class_tables import ADE20K
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.readers import pairing
+from hyperseg_tf.pipelines.readers.layout import Match
 
 NAME = "ADE20K"
 LAYOUT = "images/training and annotations/training, without a class file"

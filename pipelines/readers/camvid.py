@@ -8,13 +8,13 @@ import os
 from pathlib import Path
 
 from hyperseg_tf.base.constants import SPLITS
-from pipelines import class_file
-from pipelines.class_tables import CAMVID_COLOURS
-from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset
-from pipelines.readers import pairing
-from pipelines.readers.layout import Match
-from pipelines.readers.listing import entries
+from hyperseg_tf.pipelines import class_file
+from hyperseg_tf.pipelines.class_tables import CAMVID_COLOURS
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.readers import pairing
+from hyperseg_tf.pipelines.readers.layout import Match
+from hyperseg_tf.pipelines.readers.listing import entries
 
 NAME = "CamVid"
 LAYOUT = "train and train_labels/*_L.png, without a class file other than CamVid's"

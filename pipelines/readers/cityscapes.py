@@ -7,14 +7,14 @@ Fine labels come first. Where only coarse ones are there, the 20,000 pictures of
 import os
 from pathlib import Path
 
-from pipelines import class_file
-from pipelines.array_pairs import Unlabelled
-from pipelines.class_tables import CITYSCAPES, CITYSCAPES_TRAIN_IDS
-from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset
-from pipelines.readers import pairing
-from pipelines.readers.layout import Match
-from pipelines.readers.listing import IMAGE_SUFFIXES, Listing, key_in
+from hyperseg_tf.pipelines import class_file
+from hyperseg_tf.pipelines.array_pairs import Unlabelled
+from hyperseg_tf.pipelines.class_tables import CITYSCAPES, CITYSCAPES_TRAIN_IDS
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.readers import pairing
+from hyperseg_tf.pipelines.readers.layout import Match
+from hyperseg_tf.pipelines.readers.listing import IMAGE_SUFFIXES, Listing, key_in
 
 NAME = "Cityscapes"
 LAYOUT = "leftImg8bit/<split>/<city> and gtFine/<split>/<city> or gtCoarse"

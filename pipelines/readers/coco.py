@@ -13,15 +13,15 @@ from pathlib import Path
 
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
-from pipelines.array_pairs import DrawnPair
-from pipelines.class_file import spread_colours
-from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset, EmptySplit
-from pipelines.readers import coco_json
-from pipelines.readers.coco_json import Content
-from pipelines.readers.layout import SPLIT_NAMES, Match, split_folder
-from pipelines.readers.outlines import Outline, draw, require_tools
-from pipelines.samples import Finding
+from hyperseg_tf.pipelines.array_pairs import DrawnPair
+from hyperseg_tf.pipelines.class_file import spread_colours
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.datasets import Dataset, EmptySplit
+from hyperseg_tf.pipelines.readers import coco_json
+from hyperseg_tf.pipelines.readers.coco_json import Content
+from hyperseg_tf.pipelines.readers.layout import SPLIT_NAMES, Match, split_folder
+from hyperseg_tf.pipelines.readers.outlines import Outline, draw, require_tools
+from hyperseg_tf.pipelines.samples import Finding
 
 NAME = "COCO"
 LAYOUT = (

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.regular_file import read_regular
-from pipelines.decode import LIMIT
-from pipelines.readers.layout import SPLIT_NAMES, split_folder
-from pipelines.readers.listing import entries, together
-from pipelines.samples import Finding
+from hyperseg_tf.pipelines.decode import LIMIT
+from hyperseg_tf.pipelines.readers.layout import SPLIT_NAMES, split_folder
+from hyperseg_tf.pipelines.readers.listing import entries, together
+from hyperseg_tf.pipelines.samples import Finding
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,17 @@ An image belongs to the label of the same name; folders in them are part of the 
 
 from pathlib import Path
 
-from pipelines import class_file
-from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset
-from pipelines.readers import pairing, yolo
-from pipelines.readers.layout import LABEL_FOLDERS, Match, split_folder, split_folders
-from pipelines.readers.listing import folders
+from hyperseg_tf.pipelines import class_file
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.readers import pairing, yolo
+from hyperseg_tf.pipelines.readers.layout import (
+    LABEL_FOLDERS,
+    Match,
+    split_folder,
+    split_folders,
+)
+from hyperseg_tf.pipelines.readers.listing import folders
 
 NAME = "own folder"
 LAYOUT = "classes.csv, train/images and train/labels"

@@ -8,12 +8,12 @@ import os
 import re
 from pathlib import Path
 
-from pipelines import class_file
-from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset
-from pipelines.readers import pairing
-from pipelines.readers.layout import Match, split_folder, split_folders
-from pipelines.readers.listing import (
+from hyperseg_tf.pipelines import class_file
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.readers import pairing
+from hyperseg_tf.pipelines.readers.layout import Match, split_folder, split_folders
+from hyperseg_tf.pipelines.readers.listing import (
     IMAGE_SUFFIXES,
     LABEL_SUFFIXES,
     Listing,

@@ -23,21 +23,21 @@ from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.picture_file import open_header
 from hyperseg_tf.base.regular_file import read_regular
-from pipelines import class_file
-from pipelines.array_pairs import DrawnPair
-from pipelines.class_file import spread_colours
-from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset
-from pipelines.decode import LIMIT
-from pipelines.readers.layout import Match, split_folder, split_folders
-from pipelines.readers.listing import (
+from hyperseg_tf.pipelines import class_file
+from hyperseg_tf.pipelines.array_pairs import DrawnPair
+from hyperseg_tf.pipelines.class_file import spread_colours
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.decode import LIMIT
+from hyperseg_tf.pipelines.readers.layout import Match, split_folder, split_folders
+from hyperseg_tf.pipelines.readers.listing import (
     IMAGE_SUFFIXES,
     Listing,
     entries,
     key_in,
     together,
 )
-from pipelines.samples import Finding
+from hyperseg_tf.pipelines.samples import Finding
 
 NAME = "labelme"
 LAYOUT = "x.json beside every x.jpg, in train and val or in one folder"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hyperseg_tf.base.constants import SPLITS
 from hyperseg_tf.base.errors import UserError
-from pipelines.readers.listing import folders
+from hyperseg_tf.pipelines.readers.listing import folders
 
 SPLIT_NAMES = {
     "train": ("train", "training"),

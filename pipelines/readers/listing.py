@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hyperseg_tf.base.errors import UserError
-from pipelines.samples import Finding
+from hyperseg_tf.pipelines.samples import Finding
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 LABEL_SUFFIXES = (".png", ".bmp", ".gif", ".npy", ".tif", ".tiff", ".jpg", ".jpeg")

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from hyperseg_tf.base.errors import UserError
-from pipelines.decode import LIMIT
-from pipelines.samples import Finding
+from hyperseg_tf.pipelines.decode import LIMIT
+from hyperseg_tf.pipelines.samples import Finding
 
 RULE = "an outline is polygons or run lengths of its picture's size"
 

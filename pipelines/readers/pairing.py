@@ -12,18 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hyperseg_tf.base.errors import UserError
-from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset, EmptySplit
-from pipelines.files import FilePair, FilePairs
-from pipelines.label_files import LabelFile
-from pipelines.readers.listing import (
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.datasets import Dataset, EmptySplit
+from hyperseg_tf.pipelines.files import FilePair, FilePairs
+from hyperseg_tf.pipelines.label_files import LabelFile
+from hyperseg_tf.pipelines.readers.listing import (
     IMAGE_SUFFIXES,
     LABEL_SUFFIXES,
     OTHER_PICTURES,
     Listing,
     together,
 )
-from pipelines.samples import Finding, SampleList, Samples
+from hyperseg_tf.pipelines.samples import Finding, SampleList, Samples
 
 _LABEL_WORDS = (
     "annotation|annot|gt|groundtruth|gtfine|l|label|labels|labelids|mask|masks|seg"

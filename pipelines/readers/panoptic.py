@@ -14,16 +14,16 @@ import numpy as np
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.regular_file import read_regular
-from pipelines.array_pairs import DrawnPair
-from pipelines.class_file import spread_colours
-from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset, EmptySplit
-from pipelines.pictures import decode, open_header
-from pipelines.readers import coco_json
-from pipelines.readers.coco_json import Content
-from pipelines.readers.layout import SPLIT_NAMES, Match
-from pipelines.readers.listing import together
-from pipelines.samples import Finding
+from hyperseg_tf.pipelines.array_pairs import DrawnPair
+from hyperseg_tf.pipelines.class_file import spread_colours
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.datasets import Dataset, EmptySplit
+from hyperseg_tf.pipelines.pictures import decode, open_header
+from hyperseg_tf.pipelines.readers import coco_json
+from hyperseg_tf.pipelines.readers.coco_json import Content
+from hyperseg_tf.pipelines.readers.layout import SPLIT_NAMES, Match
+from hyperseg_tf.pipelines.readers.listing import together
+from hyperseg_tf.pipelines.samples import Finding
 
 NAME = "COCO panoptic"
 LAYOUT = (

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.regular_file import read_text
-from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset
-from pipelines.readers.layout import Match
-from pipelines.records import (
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.readers.layout import Match
+from hyperseg_tf.pipelines.records import (
     ArrayRecordShard,
     RecordSample,
     RecordSamples,

@@ -9,9 +9,9 @@ import numpy as np
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.regular_file import read_regular
-from pipelines.array_pairs import ArrayPair
-from pipelines.classes import ClassTable
-from pipelines.samples import Finding
+from hyperseg_tf.pipelines.array_pairs import ArrayPair
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.samples import Finding
 
 # Where it lies in its own archive, and where people put it.
 _PLACES = ("benchmark_RELEASE/dataset", "benchmark/dataset", "SBD", "sbd", "dataset")

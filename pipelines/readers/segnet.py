@@ -11,13 +11,13 @@ from pathlib import Path, PurePosixPath
 from hyperseg_tf.base.constants import SPLITS
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.regular_file import read_text
-from pipelines.class_tables import CAMVID
-from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset, EmptySplit
-from pipelines.files import FilePairs
-from pipelines.readers import pairing
-from pipelines.readers.layout import Match
-from pipelines.samples import Finding
+from hyperseg_tf.pipelines.class_tables import CAMVID
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.datasets import Dataset, EmptySplit
+from hyperseg_tf.pipelines.files import FilePairs
+from hyperseg_tf.pipelines.readers import pairing
+from hyperseg_tf.pipelines.readers.layout import Match
+from hyperseg_tf.pipelines.samples import Finding
 
 LINE_RULE = "a list line is `train/x.png trainannot/x.png`"
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.regular_file import read_text
-from pipelines import class_file
-from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset
-from pipelines.readers import ade20k, camvid, pairing
-from pipelines.readers.layout import (
+from hyperseg_tf.pipelines import class_file
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.datasets import Dataset
+from hyperseg_tf.pipelines.readers import ade20k, camvid, pairing
+from hyperseg_tf.pipelines.readers.layout import (
     IMAGE_FOLDERS,
     LABEL_FOLDERS,
     SPLIT_NAMES,
@@ -26,13 +26,13 @@ from pipelines.readers.layout import (
     has_files,
     split_folder,
 )
-from pipelines.readers.listing import (
+from hyperseg_tf.pipelines.readers.listing import (
     IMAGE_SUFFIXES,
     LABEL_SUFFIXES,
     Listing,
     folders,
 )
-from pipelines.samples import Finding
+from hyperseg_tf.pipelines.samples import Finding
 
 NAME = "images and labels side by side"
 LAYOUT = (

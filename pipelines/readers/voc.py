@@ -10,17 +10,17 @@ from pathlib import Path
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.regular_file import read_text
-from pipelines import class_file
-from pipelines.array_pairs import Unlabelled
-from pipelines.class_tables import VOC
-from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset, EmptySplit
-from pipelines.files import FilePairs
-from pipelines.readers import sbd
-from pipelines.readers.layout import Match
-from pipelines.readers.listing import LABEL_SUFFIXES, is_litter, together
-from pipelines.readers.pairing import samples_of
-from pipelines.samples import Finding, SampleList, Samples
+from hyperseg_tf.pipelines import class_file
+from hyperseg_tf.pipelines.array_pairs import Unlabelled
+from hyperseg_tf.pipelines.class_tables import VOC
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.datasets import Dataset, EmptySplit
+from hyperseg_tf.pipelines.files import FilePairs
+from hyperseg_tf.pipelines.readers import sbd
+from hyperseg_tf.pipelines.readers.layout import Match
+from hyperseg_tf.pipelines.readers.listing import LABEL_SUFFIXES, is_litter, together
+from hyperseg_tf.pipelines.readers.pairing import samples_of
+from hyperseg_tf.pipelines.samples import Finding, SampleList, Samples
 
 NAME = "PASCAL VOC"
 LAYOUT = "JPEGImages, SegmentationClass and ImageSets/Segmentation/train.txt"

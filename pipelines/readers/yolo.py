@@ -16,14 +16,19 @@ import numpy as np
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.regular_file import open_regular, read_text
-from pipelines import class_file
-from pipelines.array_pairs import DrawnPair
-from pipelines.class_file import spread_colours
-from pipelines.classes import ClassTable
-from pipelines.datasets import Dataset, EmptySplit
-from pipelines.readers import outlines, pairing, yolo_file
-from pipelines.readers.layout import SPLIT_NAMES, Match, has_files, split_folder
-from pipelines.readers.listing import (
+from hyperseg_tf.pipelines import class_file
+from hyperseg_tf.pipelines.array_pairs import DrawnPair
+from hyperseg_tf.pipelines.class_file import spread_colours
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.datasets import Dataset, EmptySplit
+from hyperseg_tf.pipelines.readers import outlines, pairing, yolo_file
+from hyperseg_tf.pipelines.readers.layout import (
+    SPLIT_NAMES,
+    Match,
+    has_files,
+    split_folder,
+)
+from hyperseg_tf.pipelines.readers.listing import (
     IMAGE_SUFFIXES,
     LABEL_SUFFIXES,
     Listing,
@@ -31,8 +36,8 @@ from pipelines.readers.listing import (
     some,
     together,
 )
-from pipelines.readers.outlines import Outline
-from pipelines.samples import Finding, header_size
+from hyperseg_tf.pipelines.readers.outlines import Outline
+from hyperseg_tf.pipelines.samples import Finding, header_size
 
 NAME = "YOLO segmentation"
 LAYOUT = (

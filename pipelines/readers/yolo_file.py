@@ -8,8 +8,8 @@ from typing import Any
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.regular_file import read_regular
 from hyperseg_tf.base.text import shortened
-from pipelines.readers.layout import SPLIT_NAMES
-from pipelines.readers.listing import entries
+from hyperseg_tf.pipelines.readers.layout import SPLIT_NAMES
+from hyperseg_tf.pipelines.readers.listing import entries
 
 _NAMES = ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml")
 _LARGEST_BYTES = 2**20

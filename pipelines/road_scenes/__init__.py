@@ -3,7 +3,7 @@
 `scene` paints one picture, `write` a folder that the ordinary reader opens.
 """
 
-from pipelines.road_scenes.composition import scene
-from pipelines.road_scenes.folder import CLASSES, write
+from hyperseg_tf.pipelines.road_scenes.composition import scene
+from hyperseg_tf.pipelines.road_scenes.folder import CLASSES, write
 
 __all__ = ["CLASSES", "scene", "write"]

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from random import Random
 
-from pipelines.road_scenes.canvas import BUILDING, TREE, Canvas, Colour
-from pipelines.road_scenes.palette import BRICK, FAR, LEAVES, PLASTER, ROOFS, vary
-from pipelines.road_scenes.street import Side
+from hyperseg_tf.pipelines.road_scenes.canvas import BUILDING, TREE, Canvas, Colour
+from hyperseg_tf.pipelines.road_scenes.palette import (
+    BRICK,
+    FAR,
+    LEAVES,
+    PLASTER,
+    ROOFS,
+    vary,
+)
+from hyperseg_tf.pipelines.road_scenes.street import Side
 
 
 def paint_backdrop(canvas: Canvas, rng: Random) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from pipelines.road_scenes.canvas import CAR, Canvas, Colour, Place
-from pipelines.road_scenes.palette import PAINTS, vary
+from hyperseg_tf.pipelines.road_scenes.canvas import CAR, Canvas, Colour, Place
+from hyperseg_tf.pipelines.road_scenes.palette import PAINTS, vary
 
 GLASS = (50, 58, 68)
 RUBBER = (26, 26, 28)

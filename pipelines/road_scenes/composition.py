@@ -11,9 +11,9 @@ from random import Random
 import numpy as np
 
 from hyperseg_tf.base.constants import VOID
-from pipelines.road_scenes import buildings, placement, weather
-from pipelines.road_scenes import street as streets
-from pipelines.road_scenes.canvas import (
+from hyperseg_tf.pipelines.road_scenes import buildings, placement, weather
+from hyperseg_tf.pipelines.road_scenes import street as streets
+from hyperseg_tf.pipelines.road_scenes.canvas import (
     BUILDING,
     CAR,
     PAVEMENT,
@@ -23,8 +23,8 @@ from pipelines.road_scenes.canvas import (
     Camera,
     Canvas,
 )
-from pipelines.road_scenes.palette import PAINTS, vary
-from pipelines.road_scenes.street import Street
+from hyperseg_tf.pipelines.road_scenes.palette import PAINTS, vary
+from hyperseg_tf.pipelines.road_scenes.street import Street
 
 SMALLEST = 16
 STEP = 3  # canvas pixels per finished pixel, each way

@@ -12,9 +12,9 @@ from PIL import Image
 from hyperseg_tf.base.atomic import atomic_folder
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
-from pipelines.class_tables import CAMVID
-from pipelines.classes import ClassTable
-from pipelines.road_scenes.composition import scene
+from hyperseg_tf.pipelines.class_tables import CAMVID
+from hyperseg_tf.pipelines.classes import ClassTable
+from hyperseg_tf.pipelines.road_scenes.composition import scene
 
 # CamVid's classes; here the value of void is 255, and its colour black.
 CLASSES = ClassTable(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from pipelines.road_scenes.canvas import Colour
+from hyperseg_tf.pipelines.road_scenes.canvas import Colour
 
 FAR = 150.0
 KERB = 0.13

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from random import Random
 
-from pipelines.road_scenes.canvas import BICYCLIST, PEDESTRIAN, Canvas, Place
-from pipelines.road_scenes.palette import vary
+from hyperseg_tf.pipelines.road_scenes.canvas import (
+    BICYCLIST,
+    PEDESTRIAN,
+    Canvas,
+    Place,
+)
+from hyperseg_tf.pipelines.road_scenes.palette import vary
 
 CLOTHES = (
     (36, 40, 56), (62, 62, 66), (168, 48, 46), (58, 86, 138), (206, 196, 180),

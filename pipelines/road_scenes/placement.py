@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from pipelines.road_scenes import buildings, cars, people, roadside
-from pipelines.road_scenes.canvas import Canvas
-from pipelines.road_scenes.palette import KERB
-from pipelines.road_scenes.street import Side, Street
+from hyperseg_tf.pipelines.road_scenes import buildings, cars, people, roadside
+from hyperseg_tf.pipelines.road_scenes.canvas import Canvas
+from hyperseg_tf.pipelines.road_scenes.palette import KERB
+from hyperseg_tf.pipelines.road_scenes.street import Side, Street
 
 Thing = tuple[float, Callable[[], None]]
 # Ground that is taken: x, z and half the width, in metres.

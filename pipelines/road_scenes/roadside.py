@@ -8,7 +8,7 @@ from __future__ import annotations
 from random import Random
 
 from hyperseg_tf.base.constants import VOID
-from pipelines.road_scenes.canvas import (
+from hyperseg_tf.pipelines.road_scenes.canvas import (
     FENCE,
     POLE,
     SIGN,
@@ -17,7 +17,7 @@ from pipelines.road_scenes.canvas import (
     Colour,
     Place,
 )
-from pipelines.road_scenes.palette import KERB, LEAVES, vary
+from hyperseg_tf.pipelines.road_scenes.palette import KERB, LEAVES, vary
 
 
 def paint_tree(

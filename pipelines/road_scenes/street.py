@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from pipelines.road_scenes.canvas import PAVEMENT, ROAD, TREE, Canvas, Colour
-from pipelines.road_scenes.palette import FAR, KERB, LEAVES, vary
+from hyperseg_tf.pipelines.road_scenes.canvas import (
+    PAVEMENT,
+    ROAD,
+    TREE,
+    Canvas,
+    Colour,
+)
+from hyperseg_tf.pipelines.road_scenes.palette import FAR, KERB, LEAVES, vary
 
 
 @dataclass(frozen=True)

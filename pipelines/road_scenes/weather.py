@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-from pipelines.road_scenes.canvas import ROAD, Colour, Light
+from hyperseg_tf.pipelines.road_scenes.canvas import ROAD, Colour, Light
 
 # How much fine and coarse grain a surface shows, in grey levels, by class 0..10.
 FINE_GRAIN = (2, 9, 8, 10, 11, 26, 6, 14, 6, 12, 12)

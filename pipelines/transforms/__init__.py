@@ -11,13 +11,13 @@ four bytes per value.
 mirrored, no pixel is computed that the crop leaves out.
 """
 
-from pipelines.transforms.balanced_crop import BalancedCrop
-from pipelines.transforms.colour import ColourJitter
-from pipelines.transforms.compose import compose
-from pipelines.transforms.cutmix import CutMix
-from pipelines.transforms.cutout import Cutout
-from pipelines.transforms.degrade import RandomBlur, RandomJpeg
-from pipelines.transforms.geometry import (
+from hyperseg_tf.pipelines.transforms.balanced_crop import BalancedCrop
+from hyperseg_tf.pipelines.transforms.colour import ColourJitter
+from hyperseg_tf.pipelines.transforms.compose import compose
+from hyperseg_tf.pipelines.transforms.cutmix import CutMix
+from hyperseg_tf.pipelines.transforms.cutout import Cutout
+from hyperseg_tf.pipelines.transforms.degrade import RandomBlur, RandomJpeg
+from hyperseg_tf.pipelines.transforms.geometry import (
     METHODS,
     PadTo,
     RandomCrop,
@@ -25,10 +25,10 @@ from pipelines.transforms.geometry import (
     RandomScale,
     Resize,
 )
-from pipelines.transforms.keras_layer import KerasLayer
-from pipelines.transforms.rotate import RandomRotate
-from pipelines.transforms.transform import Tensors, Transform
-from pipelines.transforms.values import Normalise, VoidToClass
+from hyperseg_tf.pipelines.transforms.keras_layer import KerasLayer
+from hyperseg_tf.pipelines.transforms.rotate import RandomRotate
+from hyperseg_tf.pipelines.transforms.transform import Tensors, Transform
+from hyperseg_tf.pipelines.transforms.values import Normalise, VoidToClass
 
 __all__ = [
     "METHODS",

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from hyperseg_tf.base.constants import VOID
-from pipelines.transforms.transform import (
+from hyperseg_tf.pipelines.transforms.transform import (
     Colour,
     check_colour,
     check_probability,
     check_size,
 )
-from pipelines.transforms.view import Geometric, View
+from hyperseg_tf.pipelines.transforms.view import Geometric, View
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from pipelines.transforms.transform import Tensors, as_type
+from hyperseg_tf.pipelines.transforms.transform import Tensors, as_type
 
 # Of red, green and blue in grey, ITU-R BT.601 with torchvision's digits.
 _GREY = (0.2989, 0.587, 0.114)

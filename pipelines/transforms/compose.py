@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from pipelines.transforms.cutmix import CutMix
-from pipelines.transforms.transform import Tensors, Transform
-from pipelines.transforms.view import Geometric, View
+from hyperseg_tf.pipelines.transforms.cutmix import CutMix
+from hyperseg_tf.pipelines.transforms.transform import Tensors, Transform
+from hyperseg_tf.pipelines.transforms.view import Geometric, View
 
 # Another sample of the data, random from a seed.
 Another = Callable[[tf.Tensor], Tensors]

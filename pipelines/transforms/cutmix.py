@@ -5,8 +5,12 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from pipelines.transforms.cutout import rectangle
-from pipelines.transforms.transform import Tensors, check_probability, check_range
+from hyperseg_tf.pipelines.transforms.cutout import rectangle
+from hyperseg_tf.pipelines.transforms.transform import (
+    Tensors,
+    check_probability,
+    check_range,
+)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from hyperseg_tf.base.constants import VOID
-from pipelines.transforms.transform import (
+from hyperseg_tf.pipelines.transforms.transform import (
     Colour,
     Tensors,
     check_colour,

@@ -5,7 +5,7 @@ from math import ceil
 
 import tensorflow as tf
 
-from pipelines.transforms.transform import (
+from hyperseg_tf.pipelines.transforms.transform import (
     Tensors,
     as_type,
     check_probability,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from hyperseg_tf.ops.window import METHODS
-from pipelines.transforms.transform import (
+from hyperseg_tf.pipelines.transforms.transform import (
     Colour,
     check_colour,
     check_method,
@@ -17,7 +17,7 @@ from pipelines.transforms.transform import (
     check_size,
     within,
 )
-from pipelines.transforms.view import Geometric, View
+from hyperseg_tf.pipelines.transforms.view import Geometric, View
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ import numpy as np
 import tensorflow as tf
 
 from hyperseg_tf.base.constants import VOID
-from pipelines.transforms import keras_cv_layer
-from pipelines.transforms.keras_cv_layer import is_keras_cv
-from pipelines.transforms.transform import Tensors, as_type
+from hyperseg_tf.pipelines.transforms import keras_cv_layer
+from hyperseg_tf.pipelines.transforms.keras_cv_layer import is_keras_cv
+from hyperseg_tf.pipelines.transforms.transform import Tensors, as_type
 
 _WRONG = {
     "MixUp": "it blends two pictures and their label numbers",

@@ -6,7 +6,7 @@ from math import pi
 import tensorflow as tf
 
 from hyperseg_tf.base.constants import VOID
-from pipelines.transforms.transform import (
+from hyperseg_tf.pipelines.transforms.transform import (
     Colour,
     Tensors,
     as_type,

@@ -7,7 +7,7 @@ import tensorflow as tf
 from hyperseg_tf.base import pixels
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.ops.normalise_bytes import normalise_bytes
-from pipelines.transforms.transform import Tensors
+from hyperseg_tf.pipelines.transforms.transform import Tensors
 
 
 @dataclass(frozen=True)

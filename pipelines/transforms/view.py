@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import tensorflow as tf
 
 from hyperseg_tf.ops.window import nearest, window
-from pipelines.transforms.transform import Colour, Tensors, colour_of
+from hyperseg_tf.pipelines.transforms.transform import Colour, Tensors, colour_of
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import hyperseg_tf
-import pipelines
+from hyperseg_tf import pipelines
 from hyperseg_tf.base.picture_file import (
     FORMATS,
     BadPicture,

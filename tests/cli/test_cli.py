@@ -238,7 +238,7 @@ def test_benchmark_takes_a_model_file(model_file, tmp_path, capsys):
 
 
 def test_recipes_lists_every_recipe(capsys):
-    import recipes
+    from hyperseg_tf import recipes
 
     assert cli.main(["recipes"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from hyperseg_tf.cli import data as command
-from pipelines import load_sample, open_dataset
+from hyperseg_tf.pipelines import load_sample, open_dataset
 from tests.pipelines.folders import write_two_classes
 
 
@@ -132,7 +132,7 @@ def test_files_that_passed_are_read_again_on_demand_only(
     folder, tmp_path_factory, monkeypatch, capsys
 ):
     place = tmp_path_factory.mktemp("cache")
-    monkeypatch.setattr("pipelines.verdicts.folder", lambda: place)
+    monkeypatch.setattr("hyperseg_tf.pipelines.verdicts.folder", lambda: place)
     for path in folder.rglob("*.png"):
         os.utime(path, ns=(1, 1))
     notes = []

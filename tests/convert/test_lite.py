@@ -13,8 +13,7 @@ import pytest
 import torch
 from efficientnet_lite_pytorch import EfficientNet
 
-import recipes
-from hyperseg_tf import HyperSeg, UserError, presets
+from hyperseg_tf import HyperSeg, UserError, presets, recipes
 from hyperseg_tf.base.constants import IMAGENET_MEAN, IMAGENET_STD
 from hyperseg_tf.convert import lite, load_weights
 from hyperseg_tf.convert.sources import padding_of

@@ -10,8 +10,8 @@ from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.evaluation.evaluate import evaluate
+from hyperseg_tf.pipelines.class_tables import CITYSCAPES
 from hyperseg_tf.protocols import CITYSCAPES_CLASSES, get
-from pipelines.class_tables import CITYSCAPES
 from tests.evaluation.drawn import maps
 from tests.needed import needed
 

@@ -10,8 +10,8 @@ from hyperseg_tf.evaluation.evaluate import evaluate
 from hyperseg_tf.inference import segmenter
 from hyperseg_tf.inference.passes import Passes
 from hyperseg_tf.inference.segmenter import Segmenter
+from hyperseg_tf.pipelines import ClassTable, open_dataset
 from hyperseg_tf.protocols import Protocol
-from pipelines import ClassTable, open_dataset
 from tests.hostile.entries import png
 from tests.tiny_segmenter import NAMES, by_brightness, write_data
 

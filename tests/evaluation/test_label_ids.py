@@ -8,8 +8,8 @@ from PIL import Image
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.evaluation.evaluate import evaluate
 from hyperseg_tf.evaluation.label_ids import _file_names, saving, values_of
-from pipelines import ClassTable
-from pipelines.class_tables import CAMVID_COLOURS, CITYSCAPES
+from hyperseg_tf.pipelines import ClassTable
+from hyperseg_tf.pipelines.class_tables import CAMVID_COLOURS, CITYSCAPES
 from tests.tiny_segmenter import by_brightness, write_data
 
 

@@ -4,7 +4,7 @@ from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.evaluation.evaluate import evaluate
-from pipelines import Dataset, open_dataset
+from hyperseg_tf.pipelines import Dataset, open_dataset
 from tests.pipelines.drawn import drawn
 from tests.tiny_segmenter import NAMES, by_brightness, write_data
 

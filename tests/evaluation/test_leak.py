@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import pipelines
+from hyperseg_tf import pipelines
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.evaluation import leak
 from hyperseg_tf.evaluation.evaluate import evaluate

@@ -14,8 +14,8 @@ from hyperseg_tf.cli import main
 from hyperseg_tf.inference.pictures import read_picture
 from hyperseg_tf.inference.predict import predict
 from hyperseg_tf.inference.segmenter import Segmenter
+from hyperseg_tf.pipelines import Normalise
 from hyperseg_tf.training.task import Task
-from pipelines import Normalise
 from tests.tiny_segmenter import NAMES, random_hyperseg, write_data
 from tests.training.tiny_run import recipe
 

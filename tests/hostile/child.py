@@ -25,7 +25,7 @@ def main() -> None:
     import tensorflow as tf
 
     import hyperseg_tf.cli  # noqa: F401
-    from pipelines import verdicts
+    from hyperseg_tf.pipelines import verdicts
     from tests.hostile.guard import Guard
 
     # The check's own cache lies with the files of the attack, not with the user's.

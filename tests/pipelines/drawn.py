@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from hyperseg_tf.base.constants import VOID
-from pipelines import ClassTable, Dataset, Sample, open_dataset
+from hyperseg_tf.pipelines import ClassTable, Dataset, Sample, open_dataset
 
 CLASSES = ClassTable(
     ("ground", "roof", "tree"), ((90, 90, 90), (200, 30, 30), (20, 160, 20)), (VOID,)

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 from PIL import Image
 
-from pipelines import ClassTable, check, open_dataset
+from hyperseg_tf.pipelines import ClassTable, check, open_dataset
 
 THREE = ClassTable(
     ("road", "car", "tree"), ((128, 64, 128), (0, 0, 0), (1, 255, 0)), (255,)

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from pipelines import KerasLayer
+from hyperseg_tf.pipelines import KerasLayer
 
 
 def scene():

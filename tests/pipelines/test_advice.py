@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines import advice
+from hyperseg_tf.pipelines import advice
 
 
 def test_weights_are_the_median_share_by_the_share():

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import batches, check, load_sample, open_dataset, require
-from pipelines.check import inspect
+from hyperseg_tf.pipelines import batches, check, load_sample, open_dataset, require
+from hyperseg_tf.pipelines.check import inspect
 from tests.pipelines.folders import TWO_VALUES, findings
 
 

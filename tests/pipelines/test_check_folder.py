@@ -1,6 +1,6 @@
 import pytest
 
-from pipelines import check_folder
+from hyperseg_tf.pipelines import check_folder
 from tests.pipelines.folders import VALUES, image, label
 
 

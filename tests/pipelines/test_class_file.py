@@ -3,7 +3,7 @@ import codecs
 import pytest
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import ClassTable, class_file
+from hyperseg_tf.pipelines import ClassTable, class_file
 
 FILE = "index,name,red,green,blue\n0,floor,1,2,3\n1,part,0,0,142\n255,void,0,0,0\n"
 TABLE = ClassTable(

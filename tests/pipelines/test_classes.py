@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import CAMVID, ClassTable
-from pipelines.classes import UNKNOWN
+from hyperseg_tf.pipelines import CAMVID, ClassTable
+from hyperseg_tf.pipelines.classes import UNKNOWN
 
 HEADER = "index,name,red,green,blue\n"
 

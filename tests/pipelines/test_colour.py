@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines import ColourJitter
+from hyperseg_tf.pipelines import ColourJitter
 
 IMAGE = np.random.default_rng(3).integers(0, 256, (5, 7, 3)).astype(np.uint8)
 GREY = np.array([0.2989, 0.587, 0.114])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines import (
+from hyperseg_tf.pipelines import (
     BalancedCrop,
     ColourJitter,
     CutMix,
@@ -16,8 +16,8 @@ from pipelines import (
     Resize,
     VoidToClass,
 )
-from pipelines.transforms import compose
-from pipelines.transforms.view import View
+from hyperseg_tf.pipelines.transforms import compose
+from hyperseg_tf.pipelines.transforms.view import View
 from tests.pipelines.test_transforms import make
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import hold_back, join, open_dataset
+from hyperseg_tf.pipelines import hold_back, join, open_dataset
 
 
 def test_joined_splits_keep_order_and_refuse_to_mix_encodings(own):

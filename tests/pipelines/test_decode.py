@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines import load_sample, open_dataset
-from pipelines.decode import decode_values
+from hyperseg_tf.pipelines import load_sample, open_dataset
+from hyperseg_tf.pipelines.decode import decode_values
 from tests.pipelines.folders import VALUES, label
 
 

@@ -8,8 +8,8 @@ import tensorflow as tf
 from PIL import Image
 from scipy import ndimage
 
-from pipelines import BalancedCrop, CutMix, Cutout, RandomBlur, RandomJpeg
-from pipelines.transforms.cutout import rectangle
+from hyperseg_tf.pipelines import BalancedCrop, CutMix, Cutout, RandomBlur, RandomJpeg
+from hyperseg_tf.pipelines.transforms.cutout import rectangle
 from tests.pipelines.test_transforms import MEAN, apply, make
 
 

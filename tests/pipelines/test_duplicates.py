@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines import check_folder
-from pipelines.duplicates import hasher
+from hyperseg_tf.pipelines import check_folder
+from hyperseg_tf.pipelines.duplicates import hasher
 
 
 def smooth(seed, height=41, width=57):

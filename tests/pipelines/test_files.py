@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines import ClassTable, load_sample, open_dataset
+from hyperseg_tf.pipelines import ClassTable, load_sample, open_dataset
 from tests.pipelines.folders import THREE, TWO_VALUES, VALUES, findings
 
 

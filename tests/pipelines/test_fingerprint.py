@@ -3,7 +3,7 @@ import os
 import pytest
 from PIL import Image
 
-from pipelines import fingerprint, open_dataset
+from hyperseg_tf.pipelines import fingerprint, open_dataset
 
 
 def old(folder, seconds=10):

@@ -3,8 +3,14 @@ import pytest
 from PIL import Image, ImageFilter
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import ClassTable, check_folder, fix, load_sample, open_dataset
-from pipelines.fix import SHEET
+from hyperseg_tf.pipelines import (
+    ClassTable,
+    check_folder,
+    fix,
+    load_sample,
+    open_dataset,
+)
+from hyperseg_tf.pipelines.fix import SHEET
 
 TABLE = ClassTable(("floor", "part"), ((10, 20, 200), (250, 120, 30)))
 VALUES = np.zeros((20, 30), np.uint8)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipelines import KerasLayer
+from hyperseg_tf.pipelines import KerasLayer
 from tests.needed import needed
 from tests.pipelines.layers_as_transforms import check_colours, check_in_step, scene
 from tests.recipes.small import small

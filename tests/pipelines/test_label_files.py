@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.array_pairs import ArrayPair
-from pipelines.label_files import read_values
+from hyperseg_tf.pipelines.array_pairs import ArrayPair
+from hyperseg_tf.pipelines.label_files import read_values
 from tests.pipelines.folders import THREE, VALUES, image
 
 

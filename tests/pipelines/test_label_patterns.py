@@ -2,9 +2,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from pipelines import ClassTable, batches, check_folder, convert, load_sample
-from pipelines.check import inspect
-from pipelines.opening import open_dataset
+from hyperseg_tf.pipelines import (
+    ClassTable,
+    batches,
+    check_folder,
+    convert,
+    load_sample,
+)
+from hyperseg_tf.pipelines.check import inspect
+from hyperseg_tf.pipelines.opening import open_dataset
 
 HEIGHT, WIDTH = 60, 84
 

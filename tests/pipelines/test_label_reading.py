@@ -6,8 +6,15 @@ from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.evaluation.label_ids import values_of
-from pipelines import ClassTable, batches, convert, load_sample, open_dataset, read_by
-from pipelines.label_reading import UNKNOWN, LabelReading
+from hyperseg_tf.pipelines import (
+    ClassTable,
+    batches,
+    convert,
+    load_sample,
+    open_dataset,
+    read_by,
+)
+from hyperseg_tf.pipelines.label_reading import UNKNOWN, LabelReading
 from tests.pipelines.folders import TWO_VALUES
 
 FOUR = ClassTable(

@@ -1,8 +1,8 @@
 import pytest
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import detect, open_dataset, splits
-from pipelines.opening import GENERAL, READERS
+from hyperseg_tf.pipelines import detect, open_dataset, splits
+from hyperseg_tf.pipelines.opening import GENERAL, READERS
 
 
 def test_hopeless_folders_are_one_error_that_says_what_to_do(own, segnet, tmp_path):

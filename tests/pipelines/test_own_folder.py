@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import (
+from hyperseg_tf.pipelines import (
     check,
     convert,
     detect,

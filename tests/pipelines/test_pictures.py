@@ -6,8 +6,8 @@ import tensorflow as tf
 from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import check, load_sample, open_dataset
-from pipelines.decode import decode_image, decode_values
+from hyperseg_tf.pipelines import check, load_sample, open_dataset
+from hyperseg_tf.pipelines.decode import decode_image, decode_values
 from tests.hostile.entries import png
 from tests.pipelines.folders import TWO_VALUES, findings
 

@@ -11,8 +11,16 @@ import pytest
 from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import batches, check, detect, load_sample, open_dataset, prepare, splits
-from pipelines.readers.prepared import CHECKSUMS
+from hyperseg_tf.pipelines import (
+    batches,
+    check,
+    detect,
+    load_sample,
+    open_dataset,
+    prepare,
+    splits,
+)
+from hyperseg_tf.pipelines.readers.prepared import CHECKSUMS
 from tests.tiny_segmenter import NAMES, write_data
 
 SHAPES = ((33, 47), (40, 31), (33, 47), (64, 50), (35, 35))
@@ -146,8 +154,8 @@ def test_checksums_are_those_of_the_files_and_of_every_run(source, tmp_path):
 _SLOWLY = """
 import sys, time
 import sys
-import pipelines
-module = sys.modules["pipelines.record_files"]
+from hyperseg_tf import pipelines
+module = sys.modules["hyperseg_tf.pipelines.record_files"]
 write = module.to_record
 def slow(*arguments):
     time.sleep(0.15)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from hyperseg_tf.base import pixels
-from pipelines import (
+from hyperseg_tf.pipelines import (
     BalancedCrop,
     ClassTable,
     ColourJitter,

@@ -6,8 +6,8 @@ from PIL import Image
 
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.base.errors import UserError
-from pipelines import check, load_sample, open_dataset
-from pipelines.road_scenes import CLASSES, folder, scene, write
+from hyperseg_tf.pipelines import check, load_sample, open_dataset
+from hyperseg_tf.pipelines.road_scenes import CLASSES, folder, scene, write
 
 # Least share of the pixels of 40 scenes, in per cent, by class; the rare ones must
 # stay common enough to be learnt in minutes.

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipelines import RandomRotate
+from hyperseg_tf.pipelines import RandomRotate
 
 METHODS = {"bicubic": Image.BICUBIC, "bilinear": Image.BILINEAR}
 

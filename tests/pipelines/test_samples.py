@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.evaluation.evaluate import evaluate
-from pipelines import (
+from hyperseg_tf.pipelines import (
     Dataset,
     RandomCrop,
     RandomFlip,
@@ -16,9 +16,9 @@ from pipelines import (
     require,
     show,
 )
-from pipelines.check import inspect
-from pipelines.samples import SampleList
-from pipelines.stream import decoded_bytes
+from hyperseg_tf.pipelines.check import inspect
+from hyperseg_tf.pipelines.samples import SampleList
+from hyperseg_tf.pipelines.stream import decoded_bytes
 from tests.pipelines.drawn import CLASSES, Drawn, drawn, with_broken, written
 from tests.tiny_segmenter import by_brightness
 

@@ -5,7 +5,14 @@ import pytest
 from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import Normalise, PadTo, RandomFlip, load_sample, open_dataset, show
+from hyperseg_tf.pipelines import (
+    Normalise,
+    PadTo,
+    RandomFlip,
+    load_sample,
+    open_dataset,
+    show,
+)
 
 
 def test_labels_are_drawn_over_their_images_and_void_is_left_bare(folder, tmp_path):

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import ClassTable, check_folder, open_dataset, require
+from hyperseg_tf.pipelines import ClassTable, check_folder, open_dataset, require
 from tests.pipelines.folders import TWO_VALUES
 
 

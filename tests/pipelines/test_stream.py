@@ -4,7 +4,7 @@ import tensorflow as tf
 from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import (
+from hyperseg_tf.pipelines import (
     ClassTable,
     Normalise,
     RandomCrop,
@@ -14,7 +14,7 @@ from pipelines import (
     load_sample,
     open_dataset,
 )
-from pipelines.stream import decoded_bytes
+from hyperseg_tf.pipelines.stream import decoded_bytes
 
 TRAIN = (RandomScale(0.5, 2.0, p=0.5), RandomCrop(6, 5), RandomFlip())
 COUNT = 7

@@ -4,8 +4,8 @@ import tensorflow as tf
 from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import Normalise, RandomCrop, Stream, open_dataset
-from pipelines.stream import order
+from hyperseg_tf.pipelines import Normalise, RandomCrop, Stream, open_dataset
+from hyperseg_tf.pipelines.stream import order
 from tests.training.tiny_run import write_data
 
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from pipelines import (
+from hyperseg_tf.pipelines import (
     Normalise,
     PadTo,
     RandomCrop,

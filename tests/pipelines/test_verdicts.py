@@ -8,12 +8,14 @@ import pytest
 from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import check, check_folder, open_dataset, require, verdicts
+from hyperseg_tf.pipelines import check, check_folder, open_dataset, require, verdicts
 from tests.needed import needed
 from tests.pipelines.test_fingerprint import old
 
 # Behind functions of the same names.
-check_module, marks = map(import_module, ("pipelines.check", "pipelines.fingerprint"))
+check_module, marks = map(
+    import_module, ("hyperseg_tf.pipelines.check", "hyperseg_tf.pipelines.fingerprint")
+)
 
 
 @pytest.fixture
@@ -209,7 +211,7 @@ def test_the_cache_is_bounded(folder, cache, read, monkeypatch):
 
 def test_a_file_of_records_is_known_again(folder, cache, read, tmp_path):
     needed("array_record")
-    from pipelines import prepare
+    from hyperseg_tf.pipelines import prepare
 
     out = tmp_path / "prepared"
     prepare(folder, out, name="mine")

@@ -2,7 +2,7 @@ import time
 
 import tensorflow as tf
 
-from pipelines import Waiting
+from hyperseg_tf.pipelines import Waiting
 
 
 def slow(number):

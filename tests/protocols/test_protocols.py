@@ -36,7 +36,7 @@ def test_numbers_of_classes_are_those_of_the_benchmarks():
 
 
 def test_camvid_classes_are_those_of_the_reader():
-    from pipelines.class_tables import CAMVID
+    from hyperseg_tf.pipelines.class_tables import CAMVID
 
     assert protocols.get("camvid11-360x480").classes == CAMVID.names
     protocols.get("camvid12").check_data(CAMVID.names, "camvid")

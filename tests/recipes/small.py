@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from recipes import Recipe
+from hyperseg_tf.recipes import Recipe
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,10 @@ import keras
 import pytest
 import tensorflow as tf
 
-import recipes
-from hyperseg_tf import presets, protocols
+from hyperseg_tf import presets, protocols, recipes
 from hyperseg_tf.base.errors import UserError
-from pipelines import KerasLayer
-from pipelines.transforms import compose
+from hyperseg_tf.pipelines import KerasLayer
+from hyperseg_tf.pipelines.transforms import compose
 from tests.recipes.small import small
 
 
@@ -143,5 +142,5 @@ def test_published_transforms_come_in_the_published_order(name, order):
 def _docstring(name):
     import importlib
 
-    module = importlib.import_module(f"recipes.{recipes._MODULE[name]}")
+    module = importlib.import_module(f"hyperseg_tf.recipes.{recipes._MODULE[name]}")
     return getattr(module, name).__doc__

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-import recipes
+from hyperseg_tf import recipes
 from hyperseg_tf.base.errors import UserError
-from recipes import recipe_from_data
+from hyperseg_tf.recipes import recipe_from_data
 
 
 @pytest.mark.parametrize("name", recipes.names())

@@ -3,11 +3,11 @@ from dataclasses import dataclass
 
 import pytest
 
-import recipes
+from hyperseg_tf import recipes
 from hyperseg_tf.base.errors import UserError
-from pipelines import RandomCrop, RandomScale
-from recipes.prune import Prune
-from recipes.settings import replace_from_strings
+from hyperseg_tf.pipelines import RandomCrop, RandomScale
+from hyperseg_tf.recipes.prune import Prune
+from hyperseg_tf.recipes.settings import replace_from_strings
 from tests.recipes.small import Blur, small
 
 

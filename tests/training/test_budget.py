@@ -2,7 +2,7 @@
 
 import pytest
 
-import recipes
+from hyperseg_tf import recipes
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.training import budget
 from hyperseg_tf.training.budget import ENOUGH, Measured, fit, settings

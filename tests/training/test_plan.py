@@ -3,9 +3,9 @@ import math
 import pytest
 
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.recipes import Prune
 from hyperseg_tf.training.plan import PLAN, Plan, changed
 from hyperseg_tf.training.train import train
-from recipes import Prune
 from tests.training.stopped import stop_after
 from tests.training.tiny_run import assert_same_run, build, recipe
 

@@ -12,10 +12,10 @@ import pytest
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.compression.kernels import kernels
 from hyperseg_tf.compression.toolkit import toolkit
+from hyperseg_tf.recipes import Prune
 from hyperseg_tf.training import pruning
 from hyperseg_tf.training.pruning import Pruning, first_epoch, largest
 from hyperseg_tf.training.train import train
-from recipes import Prune
 from tests.tiny_segmenter import random_hyperseg
 from tests.training.tiny_run import assert_same_state, build, on_two_devices, recipe
 

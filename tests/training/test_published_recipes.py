@@ -13,7 +13,7 @@ from PIL import Image
 
 from hyperseg_tf import protocols
 from hyperseg_tf.cli import main
-from pipelines.class_tables import CAMVID_COLOURS, CITYSCAPES, VOC
+from hyperseg_tf.pipelines.class_tables import CAMVID_COLOURS, CITYSCAPES, VOC
 from tests.needed import needed
 
 SMALL = {

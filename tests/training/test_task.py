@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import pipelines
+from hyperseg_tf import pipelines
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.pixels import normalise
+from hyperseg_tf.pipelines import load_sample
 from hyperseg_tf.training import processes
 from hyperseg_tf.training.task import Task
-from pipelines import load_sample
 from tests.training.tiny_run import recipe, write_data
 
 

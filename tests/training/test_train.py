@@ -76,7 +76,7 @@ def test_log_has_one_row_per_epoch_with_all_scores(whole):
 
 
 def test_best_model_scores_what_the_log_says(whole, data):
-    from pipelines import load_sample, open_dataset
+    from hyperseg_tf.pipelines import load_sample, open_dataset
 
     result, out = whole
     model = keras.models.load_model(out / "model.keras", compile=False)
@@ -327,7 +327,7 @@ train(options, {str(data)!r}, out, devices=devices, build=build)
 def test_command_prints_how_to_resume(data, tmp_path, monkeypatch, capsys):
     import argparse
 
-    import recipes
+    from hyperseg_tf import recipes
     from hyperseg_tf.cli import train as command
 
     monkeypatch.setattr(recipes, "get", lambda name: recipe())
@@ -413,8 +413,7 @@ def test_signals_of_a_python_caller_stay_the_callers(data, tmp_path, monkeypatch
 def test_command_ended_by_sigterm_saves_and_says_how_to_resume(
     data, tmp_path, monkeypatch, capsys
 ):
-    import recipes
-    from hyperseg_tf import cli
+    from hyperseg_tf import cli, recipes
 
     monkeypatch.setattr(recipes, "get", lambda name: recipe())
     monkeypatch.setattr("hyperseg_tf.training.model.build_hyperseg", build)
@@ -432,8 +431,7 @@ def test_command_ended_by_sigterm_saves_and_says_how_to_resume(
 def test_a_full_disk_is_one_line_that_names_the_file_and_keeps_what_was_saved(
     data, tmp_path, monkeypatch, capsys
 ):
-    import recipes
-    from hyperseg_tf import cli
+    from hyperseg_tf import cli, recipes
 
     monkeypatch.setattr(recipes, "get", lambda name: recipe())
     monkeypatch.setattr("hyperseg_tf.training.model.build_hyperseg", build)

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+from hyperseg_tf.pipelines import Sample, load_sample, opening
+from hyperseg_tf.pipelines.readers import folder
 from hyperseg_tf.training.train import train
-from pipelines import Sample, load_sample, opening
-from pipelines.readers import folder
 from tests.training.tiny_run import build, recipe, write_data
 
 

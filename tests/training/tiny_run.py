@@ -13,8 +13,8 @@ import keras
 import numpy as np
 from PIL import Image
 
-from pipelines import Normalise, RandomCrop, RandomFlip, RandomScale
-from recipes import Recipe
+from hyperseg_tf.pipelines import Normalise, RandomCrop, RandomFlip, RandomScale
+from hyperseg_tf.recipes import Recipe
 
 CLASSES = (
     "index,name,red,green,blue\n0,left,255,0,0\n1,right,0,255,0\n2,never,0,0,255\n"

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from hyperseg_tf.pipelines.class_tables import ADE20K, CAMVID, CITYSCAPES, VOC
 from hyperseg_tf.visualise import (
     distinct,
     distinct_colours,
@@ -9,7 +10,6 @@ from hyperseg_tf.visualise import (
     said_of_colours,
 )
 from hyperseg_tf.visualise.distinct import _lab
-from pipelines.class_tables import ADE20K, CAMVID, CITYSCAPES, VOC
 
 
 def _closest(table):

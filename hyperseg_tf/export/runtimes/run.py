@@ -25,8 +25,7 @@ def main(name: str, path: str, threads: str, project: str | None = None) -> None
     os.dup2(2, 1)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if project is None:
-        for package in ("hyperseg_tf", "pipelines", "recipes"):
-            sys.modules[package] = None  # Importing one of them fails.
+        sys.modules["hyperseg_tf"] = None  # Importing it fails.
     else:
         sys.path.insert(0, project)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
+from hyperseg_tf.recipes import Recipe
 from hyperseg_tf.training.losses.all_pixels import CrossEntropy, Focal
 from hyperseg_tf.training.losses.hard_pixels import (
     BootstrappedCrossEntropy,
@@ -11,7 +12,6 @@ from hyperseg_tf.training.losses.hard_pixels import (
 )
 from hyperseg_tf.training.losses.regions import Dice, LovaszSoftmax
 from hyperseg_tf.training.losses.weighted_sum import WeightedSum
-from recipes import Recipe
 
 
 def loss(

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from pipelines import detect, load_sample, open_dataset, splits
-from pipelines.class_tables import ADE20K
+from hyperseg_tf.pipelines import detect, load_sample, open_dataset, splits
+from hyperseg_tf.pipelines.class_tables import ADE20K
 from tests.pipelines.folders import THREE, image, label
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines import (
+from hyperseg_tf.pipelines import (
     check,
     detect,
     load_sample,

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import check, load_sample, open_dataset, splits
-from pipelines.class_tables import CITYSCAPES, CITYSCAPES_TRAIN_IDS
+from hyperseg_tf.pipelines import check, load_sample, open_dataset, splits
+from hyperseg_tf.pipelines.class_tables import CITYSCAPES, CITYSCAPES_TRAIN_IDS
 from tests.needed import needed
 from tests.pipelines.folders import image, label
 

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import check, convert, detect, load_sample, open_dataset, splits
+from hyperseg_tf.pipelines import (
+    check,
+    convert,
+    detect,
+    load_sample,
+    open_dataset,
+    splits,
+)
 from tests.needed import needed
 from tests.pipelines.folders import image
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import load_sample, open_dataset, splits
+from hyperseg_tf.pipelines import load_sample, open_dataset, splits
 from tests.pipelines.folders import THREE, VALUES, image, label
 
 

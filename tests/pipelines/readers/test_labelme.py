@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import ClassTable, check, load_sample, open_dataset, splits
+from hyperseg_tf.pipelines import ClassTable, check, load_sample, open_dataset, splits
 from tests.pipelines.folders import image
 
 SQUARE = [[1, 1], [4, 1], [4, 3], [1, 3]]

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.readers.pairing import Sides
+from hyperseg_tf.pipelines.readers.pairing import Sides
 
 
 def sides(images, labels):

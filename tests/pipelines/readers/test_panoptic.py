@@ -5,7 +5,14 @@ import pytest
 from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import check, convert, detect, load_sample, open_dataset, splits
+from hyperseg_tf.pipelines import (
+    check,
+    convert,
+    detect,
+    load_sample,
+    open_dataset,
+    splits,
+)
 from tests.pipelines.folders import image
 
 CATEGORIES = [

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipelines import CAMVID, load_sample, open_dataset, splits
+from hyperseg_tf.pipelines import CAMVID, load_sample, open_dataset, splits
 from tests.pipelines.folders import THREE, VALUES
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import check, detect, load_sample, open_dataset, splits
+from hyperseg_tf.pipelines import check, detect, load_sample, open_dataset, splits
 from tests.pipelines.folders import THREE, VALUES, image, label
 
 

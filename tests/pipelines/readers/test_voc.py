@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import check, detect, load_sample, open_dataset, splits
-from pipelines.class_tables import VOC
+from hyperseg_tf.pipelines import check, detect, load_sample, open_dataset, splits
+from hyperseg_tf.pipelines.class_tables import VOC
 from tests.needed import needed
 from tests.pipelines.folders import image, label
 

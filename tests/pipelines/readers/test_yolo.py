@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
-from pipelines import (
+from hyperseg_tf.pipelines import (
     check,
     check_folder,
     convert,
