@@ -1,5 +1,12 @@
 """From samples, images with labels, to batches: readers, check, transforms, stream."""
 
+if __name__ != "hyperseg_tf.pipelines":
+    # In a checkout the folder is in Python's path, too: classes would exist twice.
+    raise ImportError(
+        "pipelines is a part of hyperseg_tf: got `import pipelines`; write "
+        "`from hyperseg_tf import pipelines`."
+    )
+
 from hyperseg_tf.pipelines.check import check, load_sample, require
 from hyperseg_tf.pipelines.check_folder import check_folder
 from hyperseg_tf.pipelines.class_tables import CAMVID

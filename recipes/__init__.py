@@ -4,6 +4,13 @@ The functions load when called: their transforms need TensorFlow, a list of name
 does not.
 """
 
+if __name__ != "hyperseg_tf.recipes":
+    # In a checkout the folder is in Python's path, too: classes would exist twice.
+    raise ImportError(
+        "recipes is a part of hyperseg_tf: got `import recipes`; write "
+        "`from hyperseg_tf import recipes`."
+    )
+
 import importlib
 
 from hyperseg_tf.base.errors import UserError
