@@ -16,7 +16,9 @@ from PIL import Image
 
 from hyperseg_tf import visualise
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.picture_file import BadPicture, open_header
 from hyperseg_tf.base.progress import Progress
+from hyperseg_tf.base.regular_file import open_regular
 from hyperseg_tf.pipelines.check import load_sample
 from hyperseg_tf.pipelines.check_folder import FolderReport, check_folder
 from hyperseg_tf.pipelines.datasets import Dataset
@@ -191,9 +193,9 @@ def _sheet(sets: Sequence[Dataset], path: Path) -> None:
 def _as_stored(sample: Sample, shape: tuple[int, ...]) -> np.ndarray:
     """The label file as a viewer shows it; grey where there is none."""
     try:
-        with Image.open(sample.label_source) as picture:
+        with open_regular(sample.label_source) as file, open_header(file) as picture:
             return np.asarray(picture.convert("RGB"))
-    except (OSError, ValueError):
+    except (BadPicture, OSError, ValueError):
         return np.full(shape, 128, np.uint8)
 
 

@@ -58,7 +58,7 @@ def get(name: str) -> Recipe:
             f"a recipe has one of the names {', '.join(names())}: got {name!r}"
             f"{_way_out(name)}."
         )
-    return getattr(importlib.import_module(f"recipes.{_MODULE[name]}"), name)()
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE[name]}"), name)()
 
 
 def _way_out(name: str) -> str:
