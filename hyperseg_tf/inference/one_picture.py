@@ -5,27 +5,32 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from hyperseg_tf.base.limit import Limit
 from hyperseg_tf.base.orientation import upright
-from hyperseg_tf.inference.pictures import read_picture, rgb
+from hyperseg_tf.inference import pictures
+from hyperseg_tf.inference.pictures import check_size, read_picture, rgb
 
 _CHANNELS = (1, 3, 4)
 
 
-def one_picture(image) -> np.ndarray:
+def one_picture(image, limit: Limit | None = None) -> np.ndarray:
     """Return a picture as uint8 (H, W, 3) RGB.
 
     Args:
         image: A path; a `PIL.Image`, which is turned as its EXIF says; or an array or
             tensor of whole numbers 0..255: RGB (H, W, 3), RGBA (H, W, 4), whose alpha
             is dropped, or grey (H, W) or (H, W, 1).
+        limit: Of its size; None for that of files which are decoded, `DECODED`.
 
     Raises:
         ValueError: It is none of these; the message says what it seems to be.
-        UserError: The file cannot be read.
+        UserError: The file cannot be read, or it is too large.
     """
+    limit = limit or pictures.DECODED
     if isinstance(image, str | Path):
-        return read_picture(image)
+        return read_picture(image, limit)
     if isinstance(image, Image.Image):
+        check_size(image.height, image.width, limit, "the picture")
         return rgb(upright(image), "the picture")
     array = np.asarray(image)
     if array.dtype.kind not in "iu":
@@ -34,6 +39,7 @@ def one_picture(image) -> np.ndarray:
         array = array[..., None]
     if array.ndim != 3 or array.shape[-1] not in _CHANNELS or 0 in array.shape:
         raise ValueError(_of_other_shape(array))
+    check_size(*array.shape[:2], limit, "the picture")
     if array.dtype != np.uint8:
         if array.min() < 0 or array.max() > 255:
             raise ValueError(

@@ -183,8 +183,7 @@ def read_picture(path: str | Path, limit: Limit | None = None) -> np.ndarray:
     try:
         with open_regular(path) as file, open_header(file) as picture:
             height, width = header_size(picture)
-            if not limit.holds(height, width):
-                raise _too_large(path, f"{width}x{height}", limit)
+            check_size(height, width, limit, path)
             deep = _is_deep(picture)
             pixels = rgb(upright(picture), path)
             if deep and pixels.max() < DARKEST_OF_16_BITS:
@@ -241,11 +240,18 @@ def _too_dark(path: Path, brightest: int) -> UserError:
     )
 
 
-def _too_large(path: Path, size: str, limit: Limit) -> UserError:
+def check_size(height: int, width: int, limit: Limit, path: str | Path) -> None:
+    """Raise `UserError` where a picture is larger than a limit.
+
+    Args:
+        path: What the error calls it.
+    """
+    if limit.holds(height, width):
+        return
     # Nothing is padded where the network sees a part, or a smaller picture.
     way_out = ", or give the size for the network (--size HxW)" * (limit.multiple > 1)
-    return UserError(
-        f"{path}: a picture may have {limit}: got {size}; shrink it{way_out}."
+    raise UserError(
+        f"{path}: a picture may have {limit}: got {width}x{height}; shrink it{way_out}."
     )
 
 

@@ -1,6 +1,7 @@
 """Class maps of pictures: one array, or files and folders to PNG files."""
 
 import errno
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,14 +34,16 @@ def predict(
     image: Picture | Sequence[Picture],
     *,
     probabilities: bool = False,
+    max_pixels: int = pictures.MAX_PIXELS,
 ) -> np.ndarray | list[np.ndarray]:
     """Return the class of every pixel.
 
     The model runs as it is, so a dynamic convolution compiled by XLA costs seconds once
     for every new size; the fused one, which "auto" takes where it can be had, does not.
     For many pictures take `Segmenter`: folded and traced once, it is several times
-    quicker at every size. A bundled model is shown the picture at the size that it was
-    trained on.
+    quicker at every size. What is too large to be seen at once is seen through windows,
+    in bounded memory, as `predict_files` and the command do. A bundled model is shown
+    the picture at the size that it was trained on.
 
     Args:
         model: A model with logits (B, H, W, C), whose weights are read at every call; a
@@ -49,6 +52,9 @@ def predict(
         image: uint8 (H, W, 3) RGB of any size; or what `one_picture` takes: a path, a
             `PIL.Image`, RGBA, grey. Or a list of these, of any sizes.
         probabilities: Return those of all classes instead.
+        max_pixels: Of a picture that the network sees as a whole, padding included;
+            larger ones are seen through windows of the size that the preset is for.
+            Probabilities of all classes are not made of these.
 
     Returns:
         uint8 (H, W) class indices, or float32 (H, W, C) probabilities, which add up to
@@ -56,15 +62,24 @@ def predict(
 
     Raises:
         ValueError: `image` is none of these; the message says what it seems to be.
-        UserError: A file cannot be read, or the model gives infinite or undefined
-            logits.
+        UserError: A file cannot be read, the picture is larger than any that is
+            predicted, or the model gives infinite or undefined logits.
     """
     several = isinstance(image, list | tuple)
     images = [one_picture(one) for one in (image if several else [image])]
-    logits_of = _logits_of(model)
+    side = MODELS[str(model)].short_side if is_bundled(model) else None
+    model = open_model(model)
+    limit = pictures.limit_for(model, side, max_pixels)
+    segmenter = functools.cache(lambda: Segmenter(model, side, max_pixels=max_pixels))
     answers = []
     for one in images:
-        logits = logits_of(one)
+        large = not limit.holds(*one.shape[:2])
+        if probabilities:
+            pictures.check_size(*one.shape[:2], limit, "the picture")
+        if not probabilities and (side or large):
+            answers.append(segmenter().class_maps(one[None])[0])
+            continue
+        logits = segmenter().logits(one[None]) if side else _logits(model, one)
         check_finite(logits)
         if probabilities:
             shares = keras.ops.softmax(keras.ops.cast(logits, "float32"))
@@ -74,18 +89,10 @@ def predict(
     return answers if several else answers[0]
 
 
-def _logits_of(model: keras.Model | str | Path):
-    """A function of a picture, uint8 (H, W, 3), to logits (1, H, W, C)."""
-    if is_bundled(model):
-        segmenter = Segmenter(open_model(model), MODELS[str(model)].short_side)
-        return lambda image: segmenter.logits(image[None])
-    model = open_model(model)
-
-    def logits(image):
-        x, (height, width) = pixels.to_input(image[None])
-        return model(x, training=False)[:, :height, :width]
-
-    return logits
+def _logits(model: keras.Model, image: np.ndarray):
+    """Logits (1, H, W, C) of a picture, uint8 (H, W, 3)."""
+    x, (height, width) = pixels.to_input(image[None])
+    return model(x, training=False)[:, :height, :width]
 
 
 @dataclass(frozen=True)

@@ -222,6 +222,39 @@ def test_a_large_picture_is_seen_through_windows_or_at_a_size(
     assert _read(result.written[0].classes)[1].shape == (100, 200)
 
 
+def test_a_large_picture_has_one_class_map_at_every_door(tmp_path, model, monkeypatch):
+    image = picture(100, 200)
+    path = save(tmp_path / "a.png", image)
+    whole = predict(model, image)
+    seen = []
+    real = segmenter.pixels.to_input
+    monkeypatch.setattr(
+        segmenter.pixels,
+        "to_input",
+        lambda images, *a: seen.append(images.shape[1:3]) or real(images, *a),
+    )
+    monkeypatch.setattr(segmenter, "DEFAULT_WINDOW", (40, 64))
+    few = {"max_pixels": 19_999}
+    (written,) = predict_files(model, [path], tmp_path / "out", **few).written
+    np.testing.assert_array_equal(_read(written.classes)[1], whole)
+    for given in (path, image, Image.fromarray(image)):
+        seen.clear()
+        np.testing.assert_array_equal(predict(model, given, **few), whole)
+        # No part is larger than a window, so memory is bounded.
+        assert len(seen) == 3 * 4 and set(seen) == {(40, 64)}
+    seen.clear()
+    predict(model, image)
+    assert seen == [(100, 200)]
+
+
+def test_what_is_too_large_for_a_file_is_too_large_for_an_array(model, monkeypatch):
+    monkeypatch.setattr(pictures, "DECODED", Limit(19_999, multiple=1))
+    large = picture(100, 200)
+    for given in (large, Image.fromarray(large)):
+        with pytest.raises(UserError, match="the picture: .* got 200x100; shrink it"):
+            predict(model, given)
+
+
 def test_missing_memory_is_told(tmp_path, model, monkeypatch):
     def exhausted(self, images):
         raise MemoryError
