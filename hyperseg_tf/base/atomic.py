@@ -86,9 +86,10 @@ def try_output(path: str | os.PathLike | None, folder: bool = False) -> None:
     if path is None or str(path) == "-":
         return
     path = Path(path)
-    if path.is_dir() and not folder:
+    # Not methods of Path, which raise for a name that is too long.
+    if os.path.isdir(path) and not folder:
         raise UserError(f"the output is a file: {path} is a folder; name a file.")
-    if path.is_file() and folder:
+    if os.path.isfile(path) and folder:
         raise UserError(f"the output is a folder: {path} is a file; name another path.")
     made: list[Path] = []
     try:
