@@ -84,15 +84,14 @@ def _file(path: Path) -> str:
 
 def _near(name: str) -> str:
     """The way out for a name that nothing has."""
-    parent = Path(name).parent
+    path = Path(name)
     try:
-        beside = os.listdir(parent)
+        there = os.listdir(path.parent)
     except OSError:
         return "correct the path"
-    guess = did_you_mean(Path(name).name, beside).removeprefix("did you mean ")
-    if guess:
-        return f"did you mean {parent / guess.removesuffix('? ')}?"
-    if Path(name).suffix:
+    if path.name == name and not path.suffix:
+        there += [*MODELS, *presets.PRESETS]
+    guess = did_you_mean(path.name, there).removeprefix("did you mean ")
+    if not guess:
         return "correct the path"
-    guess = did_you_mean(name, [*MODELS, *presets.PRESETS])
-    return guess.strip() or "correct the path"
+    return f"did you mean {path.parent / guess.removesuffix('? ')}?"
