@@ -89,16 +89,24 @@ def _run(args: argparse.Namespace) -> int:
         sys.stdout.flush()
         return status
     except UserError as error:
+        _raise_interruption(error)
         return _fail(str(error))
     except BrokenPipeError:
         # Somebody like `head` has seen enough.
         streams.drop_stdout()
         return 0
     except Exception as error:
+        _raise_interruption(error)
         message = failures.in_words(error)
         if message is None:
             raise
         return _fail(message)
+
+
+def _raise_interruption(error: Exception) -> None:
+    interruption = failures.interruption(error)
+    if interruption is not None:
+        raise interruption from None
 
 
 def _fail(message: str) -> int:

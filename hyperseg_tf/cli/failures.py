@@ -5,6 +5,23 @@ from hyperseg_tf.base.text import first_line
 from hyperseg_tf.inference.memory import out_of_memory
 
 
+def interruption(error: BaseException) -> KeyboardInterrupt | None:
+    """The Ctrl-C that a library made an error of its own of; None where there is none.
+
+    TensorFlow passes it on in words, Keras as what an error was raised in the midst of.
+    """
+    seen: set[int] = set()
+    found: BaseException | None = error
+    while found is not None and id(found) not in seen:
+        if isinstance(found, KeyboardInterrupt):
+            return found
+        if "KeyboardInterrupt" in f"{type(found).__name__}: {found}":
+            return KeyboardInterrupt()
+        seen.add(id(found))
+        found = found.__cause__ or found.__context__
+    return None
+
+
 def in_words(error: Exception) -> str | None:
     """The line; None for an error that is a bug, whose traceback shall be seen."""
     found = os_errors.behind(error)

@@ -133,6 +133,33 @@ def test_ctrl_c_is_status_130(monkeypatch, capsys):
     assert capsys.readouterr().err == "hyperseg-tf: interrupted\n"
 
 
+@pytest.mark.parametrize("words", [True, False])
+def test_ctrl_c_that_a_library_made_an_error_of_is_ctrl_c(monkeypatch, capsys, words):
+    def run(args):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            if not words:
+                raise ValueError(
+                    "Exception encountered when calling Layer.call()"
+                ) from (None)
+        raise RuntimeError("Traceback ...\nKeyboardInterrupt: \n [Op:PyFunc]")
+
+    assert _command(monkeypatch, run) == 130
+    assert capsys.readouterr().err == "hyperseg-tf: interrupted\n"
+
+
+def test_ctrl_c_before_anything_is_imported_is_one_line(monkeypatch, capsys):
+    from hyperseg_tf import __main__ as program
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "main", interrupted)
+    assert program.main() == 130
+    assert capsys.readouterr().err == "hyperseg-tf: interrupted\n"
+
+
 def test_a_bug_keeps_its_traceback(monkeypatch):
     def run(args):
         raise ZeroDivisionError
