@@ -35,6 +35,17 @@ class PackagedFile:
         """The name of the package as pip knows it."""
         return self.package.replace("_", "-")
 
+    def is_installed(self) -> bool:
+        """Whether the package is there; its file may still be another one."""
+        return self._origin() is not None
+
+    def _origin(self) -> str | None:
+        try:
+            found = importlib.util.find_spec(self.package)
+        except (ImportError, ValueError):
+            return None
+        return found.origin if found else None
+
     def path(self, missing: str) -> Path:
         """The file, checked.
 
@@ -44,13 +55,10 @@ class PackagedFile:
         Raises:
             UserError: It is not installed, or the file is not the known one.
         """
-        try:
-            found = importlib.util.find_spec(self.package)
-        except (ImportError, ValueError):
-            found = None
-        if found is None or not found.origin:
+        origin = self._origin()
+        if not origin:
             raise UserError(missing)
-        path = Path(found.origin).parent / self.name
+        path = Path(origin).parent / self.name
         again = f"pip install --force-reinstall {self.distribution}=={self.version}"
         digest = hashlib.sha256()
         try:

@@ -22,6 +22,7 @@ from hyperseg_tf.cli import (
     cluster,
     convert,
     data,
+    doctor,
     evaluate,
     export,
     failures,
@@ -50,6 +51,7 @@ _COMMANDS = (
     data,
     presets,
     recipes,
+    doctor,
 )
 
 

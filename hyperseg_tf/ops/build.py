@@ -48,6 +48,31 @@ def load():
         ) from error
 
 
+def found() -> Path | None:
+    """The library that `load` takes as it is; None if it would build one.
+
+    Raises:
+        KernelsUnavailable: The cache is none to trust.
+    """
+    if not _unwanted():
+        try:
+            path, _ = _gpu_library()
+            if cache.is_there(path):
+                return path
+        except NvccUnavailable:
+            pass
+    path = _without_gpu()
+    return path if cache.is_there(path) else None
+
+
+def _without_gpu() -> Path:
+    """Where a library is that will do where no GPU kernels are to be had."""
+    path = cache.library()
+    if not cache.is_there(path) and not _gpus():
+        path = next(iter(cache.gpu_libraries()), path)
+    return path
+
+
 def no_gpu_kernels() -> str:
     """Why the ops have no GPU kernels here, "" if they have.
 
@@ -73,9 +98,7 @@ def _library():
     # With a GPU, whoever would have used them says it.
     if reason and os.environ.get(GPU) == "1" and not _gpus():
         _log.warning("the custom ops have no GPU kernels: %s", reason)
-    path = cache.library()
-    if not cache.is_there(path) and not _gpus():
-        path = next(iter(cache.gpu_libraries()), path)
+    path = _without_gpu()
     if not cache.is_there(path):
         build(path)
     return path, reason

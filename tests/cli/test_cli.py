@@ -57,7 +57,7 @@ def test_help_answers_without_tensorflow():
         "for words in [['--help'], ['train', '--help'], ['evaluate', '--help'],"
         " ['predict', '--help'], ['export', '--help'], ['benchmark', '--help'],"
         " ['data', '--help'], ['inspect', '--help'], ['convert', '--help'],"
-        " ['cluster', '--help'], ['report', '--help']]:\n"
+        " ['cluster', '--help'], ['report', '--help'], ['doctor', '--help']]:\n"
         "    try: cli.main(words)\n"
         "    except SystemExit as end: assert end.code == 0\n"
         "assert cli.main(['presets']) == 0\n"
@@ -88,7 +88,7 @@ def test_every_command_is_there(capsys):
         cli.main(["--help"])
     text = capsys.readouterr().out
     names = "train evaluate predict export inspect convert benchmark data presets"
-    for name in [*names.split(), "recipes"]:
+    for name in [*names.split(), "recipes", "doctor"]:
         assert f"\n    {name} " in text or f"\n    {name}\n" in text
 
 

@@ -1,0 +1,47 @@
+"""`hyperseg-tf doctor`: what can be used on this machine, and what to do."""
+
+import argparse
+
+from hyperseg_tf.base.errors import UserError
+
+
+def add(commands) -> None:
+    """Add `doctor` to the command line."""
+    parser = commands.add_parser(
+        "doctor",
+        help="say what of the installation can be used here, and what to do",
+        description="Print versions, devices, the compiler and the custom ops that it "
+        "makes, the extras and weights that are present or missing, each with the line "
+        "that installs it, and what to do. Nothing is built, downloaded or written. "
+        "Exit status 0: models can be trained and used.",
+    )
+    # A TensorFlow that cannot be imported is one of the findings.
+    parser.set_defaults(run=run, tensorflow=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one line per finding and one per advice."""
+    from hyperseg_tf import installation
+    from hyperseg_tf.cli.quiet import import_tensorflow
+
+    try:
+        import_tensorflow()
+    except Exception:  # `examine` says so.
+        pass
+    findings = installation.examine()
+    width = max(len(finding.topic) for finding in findings)
+    for finding in findings:
+        print(f"{finding.topic:<{width}}  {finding.says}")
+    advised = [finding for finding in findings if finding.advice]
+    if advised:
+        print("\nWhat to do:")
+    for finding in advised:
+        print(f"- {finding.topic}: {finding.advice}")
+    fatal = [finding for finding in findings if finding.fatal]
+    if fatal:
+        raise UserError(
+            "an installation has all that it requires: got "
+            + "; ".join(f"{finding.topic}: {finding.says}" for finding in fatal)
+            + "; what to do stands above."
+        )
+    return 0
