@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK
 """The command `hyperseg-tf`: one file per command, each with `add(commands)`.
 
 A command parses, calls one library function and prints the result. What a command
@@ -20,6 +21,7 @@ from hyperseg_tf.cli import (
     arguments,
     benchmark,
     cluster,
+    completion,
     convert,
     data,
     doctor,
@@ -67,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     streams.prepare()
     parser = _parser()
+    completion.complete(parser)
     if not (sys.argv[1:] if argv is None else argv):
         parser.print_help()
         return 0

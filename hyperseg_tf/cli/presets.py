@@ -4,11 +4,14 @@ import argparse
 from functools import partial
 from pathlib import Path
 
+from hyperseg_tf.cli import completion
+
 
 def add(commands) -> None:
     """Add `presets` to the command line."""
     parser = commands.add_parser("presets", help="list or measure the architectures")
-    parser.add_argument("names", nargs="*", help="only these (default: all)")
+    names = parser.add_argument("names", nargs="*", help="only these (default: all)")
+    completion.completed(names, completion.presets)
     parser.add_argument(
         "--measure",
         action="store_true",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import say
+from hyperseg_tf.cli import completion
 from hyperseg_tf.cli.exit_status import interrupted
 from hyperseg_tf.cli.labels import add_labels
 
@@ -28,9 +29,10 @@ def add(commands) -> None:
         "Ctrl-C (exit status 130) and SIGTERM (143) stop after the step, saved; Ctrl-C "
         "again at once.",
     )
-    parser.add_argument(
+    recipe = parser.add_argument(
         "recipe", nargs="?", help="name; `hyperseg-tf recipes` lists them"
     )
+    completion.completed(recipe, completion.recipes)
     parser.add_argument(
         "--from",
         dest="run_again",
