@@ -22,7 +22,7 @@ def add(commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print one line per finding and one per advice."""
     from hyperseg_tf import installation
-    from hyperseg_tf.cli.quiet import import_tensorflow
+    from hyperseg_tf.base.quiet import import_tensorflow
 
     try:
         import_tensorflow()
