@@ -18,6 +18,7 @@ from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import bar
 from hyperseg_tf.cli.size import size
 from tests.hostile.entries import strange_entries
+from tests.reporting.written_run import write_run
 from tests.terminal import terminal
 from tests.tiny_segmenter import NAMES, random_hyperseg, write_data
 
@@ -354,3 +355,14 @@ def test_a_stream_that_takes_nothing_is_no_traceback(redirection):
 def test_a_name_that_is_no_text_can_be_printed():
     code = "from hyperseg_tf.cli import streams; streams.prepare(); print('a\\udcff')"
     assert _python(code).stdout == "a\\udcff\n"
+
+
+def test_doctor_says_what_a_run_suggests(tmp_path, capsys):
+    write_run(tmp_path / "run", miou=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6))
+    assert cli.main(["doctor", str(tmp_path / "run")]) == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first == "run: 6 epochs, best mIoU 0.6000 in epoch 6"
+    assert rest and all(line.startswith("- ") for line in rest)
+    assert any("--extend 12" in line for line in rest)
+    assert cli.main(["doctor", str(tmp_path)]) == 2
+    assert "has no run.json" in capsys.readouterr().err
