@@ -23,6 +23,7 @@ from hyperseg_tf.base.progress import say
 from hyperseg_tf.pipelines import RandomCrop
 from hyperseg_tf.recipes import Recipe
 from hyperseg_tf.training.again import recorded
+from hyperseg_tf.training.logs import FORWARD
 from hyperseg_tf.training.model import build_model, compile_model
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.task import Task
@@ -39,8 +40,6 @@ _LEAST_STEPS = 200
 # of a crop in it over that in HyperSeg-S on Lite1 or B1.
 SMALL = "hyperseg_s_lite0"
 _SMALL_COST = 0.85
-# A validation of one picture, over a training step for as many pixels.
-_FORWARD = 0.4
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def fit(recipe: Recipe, measured: Measured, seconds: float, validation: float):
             "more."
         )
     # As many validations as there is time for, each behind equally many samples.
-    each = _FORWARD * measured.seconds * validation
+    each = FORWARD * measured.seconds * validation
     room = (1 - _STEPS) * left * 0.75
     low, high = _VALIDATIONS
     epochs = max(low, min(high, recipe.epochs, int(room / each) if each else high))

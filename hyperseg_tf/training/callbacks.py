@@ -73,7 +73,7 @@ def callbacks(
     listed = [
         position,
         pruning,
-        logs.Announce(),
+        logs.Announce(position, len(task.evaluate_set) / batch, finish_by),
         state.DropoutSeeds(recipe.seed, position),
         state.FiniteLoss(position, folder),
         validation,

@@ -11,6 +11,7 @@ import keras
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.base.progress import say
+from hyperseg_tf.training.logs import FORWARD
 from hyperseg_tf.training.model import change_rate
 from hyperseg_tf.training.plan import PLAN, Plan
 from hyperseg_tf.training.saving import SaveLatest
@@ -20,8 +21,6 @@ from hyperseg_tf.training.state import Position
 _FIRST, _RECENT = 8, 24
 # Of the time left: kept in reserve; by which the run may be late, or early, unchanged.
 _RESERVE, _LATE, _EARLY = 0.04, 0.02, 0.15
-# A validation of one picture takes about so much of a step's time for one.
-_FORWARD = 0.4
 
 
 class Replanned(Exception):
@@ -123,7 +122,7 @@ class Deadline(keras.callbacks.Callback):
         step = statistics.median(self.seconds)
         validation = self.between
         if validation is None:
-            validation = _FORWARD * step * self.samples
+            validation = FORWARD * step * self.samples
         plan, here = self.position.plan, self.position.step
         size = plan.steps_per_epoch
         validations = (here + steps) // size - here // size

@@ -1,6 +1,7 @@
 """Callbacks that tell how a run goes: on the terminal, in tables and in pictures."""
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -21,14 +22,35 @@ from hyperseg_tf.training.state import Position
 
 # Classes told of after an epoch.
 _LOWEST = 4
+# Steps that are timed before the length of the run is told.
+_TIMED = 8
+# A validation of one picture takes about so much of a step's time for one.
+FORWARD = 0.4
 
 
 class Announce(keras.callbacks.Callback):
-    """Say on stderr why nothing seems to happen before the first step is done."""
+    """Say on stderr why nothing seems to happen, and soon how long the run will take.
 
-    def __init__(self):
+    After a few steps that were timed, once: of steps as long as these, and validations
+    of which a picture takes a share of what it takes in a step.
+
+    Args:
+        validation: Pictures of a validation over those of a step; None says nothing.
+        finish_by: When the run is to be over: no estimate goes beyond.
+    """
+
+    def __init__(
+        self,
+        position: Position | None = None,
+        validation: float | None = None,
+        finish_by: datetime | None = None,
+    ):
         super().__init__()
+        self.position = position
+        self.validation = validation
+        self.finish_by = finish_by
         self.start = None
+        self.ends = []
 
     def on_train_begin(self, logs=None):
         if self.start is None:
@@ -39,6 +61,25 @@ class Announce(keras.callbacks.Callback):
         if self.start:
             say(f"first step done after {time.perf_counter() - self.start:.0f} s")
             self.start = 0
+        if self.validation is not None and self.position is not None:
+            self.ends.append(time.perf_counter())
+            if len(self.ends) > _TIMED:
+                self._estimate()
+                self.validation = None
+
+    def _estimate(self):
+        each = statistics.median(
+            after - before
+            for before, after in zip(self.ends, self.ends[1:], strict=False)
+        )
+        plan, step = self.position.plan, self.position.step
+        validations = plan.epochs - plan.done(step)
+        seconds = each * (plan.until - step)
+        seconds += validations * FORWARD * each * self.validation
+        say(
+            f"a step takes {each:.2g} s; of the whole run about "
+            + left_until(seconds, self.finish_by).strip()
+        )
 
 
 class Measure(keras.callbacks.Callback):
@@ -215,14 +256,19 @@ class EpochLine(keras.callbacks.Callback):
         over = self.position.step >= self.position.plan.until
         if over or not math.isfinite(seconds):
             return ""
-        now = datetime.now()
-        end = now + timedelta(seconds=seconds)
-        if self.finish_by is not None:
-            # Until then the plan is made shorter, if need be.
-            end = max(now, min(end, self.finish_by))
-        seconds = (end - now).total_seconds()
-        clock = f"{end:%H:%M}" if end.date() == now.date() else f"{end:%d %b %H:%M}"
-        return f"  {duration(seconds)} left, until {clock}"
+        return left_until(seconds, self.finish_by)
+
+
+def left_until(seconds: float, finish_by: datetime | None = None) -> str:
+    """How much longer, and until when, as the end of a line."""
+    now = datetime.now()
+    end = now + timedelta(seconds=seconds)
+    if finish_by is not None:
+        # Until then the plan is made shorter, if need be.
+        end = max(now, min(end, finish_by))
+    seconds = (end - now).total_seconds()
+    clock = f"{end:%H:%M}" if end.date() == now.date() else f"{end:%d %b %H:%M}"
+    return f"  {duration(seconds)} left, until {clock}"
 
 
 def _memory(logs: Mapping[str, float]) -> str:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hyperseg_tf.base.progress import ending_bars, say
-from hyperseg_tf.training.logs import CsvLog, EpochBar, EpochLine, Measure
+from hyperseg_tf.training.logs import Announce, CsvLog, EpochBar, EpochLine, Measure
 from hyperseg_tf.training.plan import Plan
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.state import Position
@@ -235,3 +235,23 @@ def test_the_classes_of_the_lowest_iou_are_told_in_a_line(capsys):
     line.on_epoch_end(2, logs | {"iou/c": 0.8})
     lines = capsys.readouterr().err.splitlines()
     assert lines[1:] == ["  lowest IoU: thin pole 0.062, a 0.500, b 0.750, c 0.800"]
+
+
+def test_after_a_few_steps_the_length_of_the_run_is_told_once(monkeypatch, capsys):
+    clock = [5.0]
+    monkeypatch.setattr("hyperseg_tf.training.logs.time.perf_counter", lambda: clock[0])
+    position = Position(0, _plan(100, epochs=3))
+    announce = Announce(position, validation=50.0)
+    announce.on_train_begin()
+    for seconds in (60, *[2] * 20):
+        clock[0] += seconds
+        position.step += 1
+        announce.on_train_batch_end(0)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(";")[0] for line in lines] == [
+        "tracing the first step",
+        "first step done after 60 s",
+        "a step takes 2 s",
+    ]
+    # 291 steps of 2 s, three validations of 50 * 0.4 steps.
+    assert "about 12 min left, until " in lines[-1]
