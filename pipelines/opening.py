@@ -8,6 +8,7 @@ from typing import Protocol
 
 from hyperseg_tf.base.constants import SPLITS
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.typed_path import no_path
 from hyperseg_tf.pipelines.datasets import Dataset, read_by
 from hyperseg_tf.pipelines.label_reading import LabelReading
 from hyperseg_tf.pipelines.readers import (
@@ -158,6 +159,8 @@ def detect(directory: str | Path) -> Detected:
     """
     directory = Path(directory)
     if not os.path.isdir(directory):
+        if other := no_path(str(directory)):
+            raise UserError(f"{directory}: a dataset is a folder: it {other}.")
         what = "a file" if os.path.exists(directory) else "nothing there"
         raise UserError(
             f"{directory}: a dataset is a folder: found {what}; "

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from hyperseg_tf.base.typed_path import no_path
+
 # Named, so that nobody thinks they were predicted.
 OTHER_PICTURES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg", ".dng")
 VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
@@ -33,6 +35,8 @@ def absent(given: str) -> str:
             f"{rule}: no file has a name of this pattern; take it out of its quotes, "
             "so that the shell fills it in, or name the folder."
         )
+    if other := no_path(given):
+        return f"{rule}: it {other}."
     return f"{given}: no such file or folder; correct the path."
 
 

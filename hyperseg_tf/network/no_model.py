@@ -4,17 +4,15 @@ That it "does not exist" is rarely what helps, and often it does.
 """
 
 import os
-import re
 from pathlib import Path
 
 from hyperseg_tf import presets
 from hyperseg_tf.base.names import did_you_mean
+from hyperseg_tf.base.typed_path import no_path
 from hyperseg_tf.network.bundled import MODELS
 
 _EXPORTS = (".onnx", ".tflite", ".plan", ".pb", ".xml")
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
-# A `Path` has lost a slash of an address.
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
 
 def no_model(path: str | Path) -> str:
@@ -24,16 +22,12 @@ def no_model(path: str | Path) -> str:
         path: As it was named, and not a file that is a model.
     """
     name = str(path)
-    if _ADDRESS.match(name):
-        return "is an address; download the file and name that"
+    if other := no_path(name):
+        return other
     if os.path.isdir(name):
         return _folder(Path(name))
     if os.path.lexists(name):
         return _file(Path(name))
-    if name.startswith("~"):
-        whole = os.path.expanduser(name)
-        there = "" if os.path.exists(whole) else ", which does not exist either"
-        return f"begins with ~, which only a shell spells out, as {whole}{there}"
     if name in presets.PRESETS:
         return (
             "is an architecture, which has no trained weights; train it: hyperseg-tf "

@@ -13,13 +13,14 @@ from hyperseg_tf.pipelines import (
 from hyperseg_tf.pipelines.fix import SHEET
 
 TABLE = ClassTable(("floor", "part"), ((10, 20, 200), (250, 120, 30)))
-VALUES = np.zeros((20, 30), np.uint8)
-VALUES[5:15, 8:20] = 1
+# Large enough for edges to have few of the pixels.
+VALUES = np.zeros((160, 200), np.uint8)
+VALUES[40:120, 50:150] = 1
 
 
 def write(root, save, pixels=None, splits=("train", "val")):
     """Pairs whose labels `save(path, VALUES)` has written."""
-    pixels = np.full((20, 30, 3), 90, np.uint8) if pixels is None else pixels
+    pixels = np.full((*VALUES.shape, 3), 90, np.uint8) if pixels is None else pixels
     for split in splits:
         for name in "ab":
             for part in ("images", "labels"):
@@ -70,7 +71,7 @@ def test_pictures_of_12_bits_fill_8(tmp_path):
     def right(path, values):
         Image.fromarray(values).save(path)
 
-    deep = np.full((20, 30), 3200, np.uint16)
+    deep = np.full(VALUES.shape, 3200, np.uint16)
     deep[:10] = 40
     data = write(tmp_path / "data", right, deep)
     fixed = fix(data, tmp_path / "fixed")
