@@ -2,6 +2,7 @@ import warnings
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from hyperseg_tf.network import normalised
 
@@ -28,3 +29,17 @@ def test_nothing_is_said_of_normalised_images(images):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         normalised.check_normalised(images)
+
+
+def test_a_graph_gets_nothing_more():
+    @tf.function
+    def graph(images):
+        normalised.check_normalised(images)
+        return images
+
+    traced = graph.get_concrete_function(tf.TensorSpec((1, None, None, 3)))
+    assert [op.type for op in traced.graph.get_operations()] == [
+        "Placeholder",
+        "Identity",
+    ]
+    assert not normalised._looked

@@ -11,7 +11,21 @@ from keras import ops
 from hyperseg_tf.ops.labels import class_positions
 
 
-class PixelLoss(keras.losses.Loss):
+class LabelLoss(keras.losses.Loss):
+    """A loss of images, which may be weighed one against the other."""
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        rank = 0 if sample_weight is None else len(ops.shape(sample_weight))
+        if rank > 1:
+            raise ValueError(
+                "images of a batch are weighed, sample_weight (B,): got "
+                f"{tuple(ops.shape(sample_weight))}; weigh pixels by class_weights, or "
+                "leave some out by labelling them void."
+            )
+        return super().__call__(y_true, y_pred, sample_weight)
+
+
+class PixelLoss(LabelLoss):
     """A loss on the pixels that have a class; what differs is in `of_pixels`.
 
     Args:

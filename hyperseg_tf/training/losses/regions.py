@@ -9,13 +9,14 @@ from keras import ops
 from hyperseg_tf.base.constants import VOID
 from hyperseg_tf.ops.labels import class_positions
 from hyperseg_tf.training.losses.pixels import (
+    LabelLoss,
     broken,
     for_every_image,
     mean,
 )
 
 
-class _Regions(keras.losses.Loss):
+class _Regions(LabelLoss):
     """A mean over the classes in a batch's labels of a loss on all of its pixels."""
 
     def __init__(self, void, reduction, name, dtype):

@@ -226,3 +226,13 @@ def test_what_is_no_label_is_refused_with_both_shapes():
 def test_impossible_arguments_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), Dice()])
+def test_images_are_weighed_and_pixels_are_not(loss):
+    labels = np.random.default_rng(0).integers(0, 3, (2, 4, 5))
+    logits = np.random.default_rng(1).normal(size=(2, 4, 5, 3)).astype("float32")
+    plain = loss(labels, logits)
+    np.testing.assert_allclose(loss(labels, logits, np.ones(2)), plain, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"sample_weight \(B,\): got \(2, 4, 5\)"):
+        loss(labels, logits, sample_weight=np.ones(labels.shape))
