@@ -4,7 +4,6 @@ What a library registers with Keras must be there when Keras looks for it, in wh
 order a program imports the two; and Keras takes seconds to import.
 """
 
-import importlib.abc
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -18,8 +17,11 @@ def after_import(name: str, action: Callable[[], None]) -> None:
         sys.meta_path.insert(0, _Finder(name, action))
 
 
-class _Finder(importlib.abc.MetaPathFinder):
-    """Finds the package as the others do, and knows when it has been executed."""
+class _Finder:
+    """Finds the package as the others do, and knows when it has been executed.
+
+    Not one of `importlib.abc`, which takes longer to import than all of this.
+    """
 
     def __init__(self, name: str, action: Callable[[], None]):
         self.name = name
@@ -36,7 +38,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
-class _Loader(importlib.abc.Loader):
+class _Loader:
     def __init__(self, loader, action: Callable[[], None]):
         self.loader = loader
         self.action = action
