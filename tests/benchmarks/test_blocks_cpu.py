@@ -112,6 +112,7 @@ def test_other_numbers_of_a_dynamic_block_are_refused():
         blocks_cpu.check_agreement(comparison(difference=0.1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("halo", ["patch", "neighbour"])
 @pytest.mark.parametrize("block", [RESIDUAL, POINTWISE], ids=["residual", "pointwise"])
 def test_all_dynamic_ways_compute_the_same(block, halo):

@@ -43,6 +43,7 @@ def test_higher_roof_counts_one_by_one():
     assert roofs.higher(Roofs(1.0, 5.0), Roofs(3.0, 2.0)) == Roofs(3.0, 5.0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not shutil.which(os.environ.get("CXX") or "g++") and not os.environ.get("CI"),
     reason="the program is compiled: there is no g++, and CXX names none",

@@ -6,7 +6,7 @@ from benchmarks.peers import torch_hyperseg
 from tests import golden
 
 # The peer of the benchmarks.
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.grid
 
 MODELS = {
     "hyperseg_m_cityscapes": ("cityscapes_hyperseg_m", 10_311_214),

@@ -173,6 +173,7 @@ def test_a_status_is_passed_on(monkeypatch):
     assert _command(monkeypatch, lambda args: 7) == 7
 
 
+@pytest.mark.slow
 def test_evaluate_prints_the_table_and_writes_the_files(model_file, tmp_path, capsys):
     label = np.zeros((35, 40), np.uint8)
     label[:, 20:] = 1
@@ -246,6 +247,7 @@ def test_export_passes_the_cap_on(model_file, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_predict_says_what_every_strange_entry_is(model_file, tmp_path, capsys):
     strange = strange_entries(tmp_path / "in")
     Image.new("RGB", (40, 33)).save(tmp_path / "in" / "good.png")

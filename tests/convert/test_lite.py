@@ -99,6 +99,7 @@ def test_our_images_differ_at_the_border_alone():
     assert differences([found], [wanted])[0] > 1e-3
 
 
+@pytest.mark.slow
 def test_the_word_takes_the_installed_file_and_says_so(caplog):
     model = model_of(0, weights=None)
     with caplog.at_level(logging.INFO, "hyperseg_tf"):
@@ -112,6 +113,7 @@ def test_the_word_takes_the_installed_file_and_says_so(caplog):
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 def test_a_run_notes_the_file_and_its_licence():
     recipe = recipes.get("camvid11_hyperseg_m_lite1")
     model, source = build_model(replace(recipe, preset="hyperseg_s_lite0"), 3)
@@ -164,6 +166,7 @@ def test_other_files_do_not_fit(tmp_path):
         load_weights(model_of(0, weights=None), file_of(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, parameters",
     [

@@ -175,6 +175,7 @@ def test_wrappers_of_parts_are_taken_off(small, other, state, tmp_path):
     assert_same(other, small)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_precisions_become_float32_exactly(other, state, tmp_path, dtype):
     cast = {key: value.to(dtype) for key, value in state.items()}
@@ -361,6 +362,7 @@ def test_the_arch_of_the_source_is_kept_while_it_is_true(other, small_file, tmp_
         assert found["arch"] == want and set(found) == {"state_dict", "arch"}
 
 
+@pytest.mark.slow
 def test_the_written_file_is_aligned_stored_and_reproducible(small, tmp_path):
     to_pth(small, tmp_path / "a.pth")
     to_pth(small, tmp_path / "b.pth")

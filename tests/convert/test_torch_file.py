@@ -94,6 +94,7 @@ def _tensors(draw):
     return flat.as_strided(shape, strides, offset)
 
 
+@pytest.mark.slow
 @FORMATS
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())

@@ -102,6 +102,7 @@ def test_pictures_are_uint8_batches(model):
             Segmenter(model).class_maps(wrong)
 
 
+@pytest.mark.slow
 def test_a_model_is_opened_by_its_path(model, tmp_path):
     assert open_model(model) is model
     model.save(tmp_path / "model.keras")

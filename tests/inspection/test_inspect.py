@@ -12,6 +12,9 @@ from hyperseg_tf.inspection.result import PatchGrid
 from hyperseg_tf.network.layout import decoder_layout
 from tests.tiny_segmenter import by_brightness
 
+# A real network is built, run and looked into, in every one of them.
+pytestmark = pytest.mark.slow
+
 
 def test_levels_hold_the_weights_that_the_network_used(model, image, found):
     assert found.grid == PatchGrid(shape=(4, 6), cell=(32, 32), size=(70, 150))
@@ -41,7 +44,6 @@ def test_patches_in_the_padding_are_left_out(found):
     assert any("9 of 4x6 patches are padding" in line for line in found.remarks)
 
 
-@pytest.mark.slow
 def test_the_patch_is_the_most_unusual_whole_one_or_the_named_one(model, image, found):
     assert not found.named and found.patch[0] < 2 and found.patch[1] < 4
     distance = 0
@@ -81,7 +83,6 @@ def test_a_small_picture_has_one_patch_and_no_components(model):
     assert "one patch" in found.table()
 
 
-@pytest.mark.slow
 def test_shared_heads_are_split_into_their_levels_and_folded_scales_are_told():
     preset = replace(
         presets.get("hyperseg_tiny"), shared_levels=2, weight_groups=(16, 16, 8, 8)

@@ -33,6 +33,7 @@ def test_kernels_are_rounded_and_the_rest_is_kept(model, tmp_path):
         np.testing.assert_array_equal(np.asarray(ours), expected, err_msg=given.path)
 
 
+@pytest.mark.slow
 def test_the_optimizer_of_a_compiled_model_is_left_out(model, tmp_path):
     copy = HyperSeg.from_config(model.get_config())
     copy.compile(keras.optimizers.Adam(), "mse")

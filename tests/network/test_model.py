@@ -152,6 +152,7 @@ def _check_flip_and_argmax(model, gold, case, images):
     assert wrong.sum() <= 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
@@ -235,6 +236,7 @@ def test_too_small_images_are_refused(tiny):
         tiny(np.zeros((1, 31, 64, 3), "float32"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["hyperseg_tiny", pytest.param("hyperseg_s_camvid", marks=pytest.mark.slow)]
 )
@@ -250,6 +252,7 @@ def test_saving_and_loading_keeps_logits_bit_for_bit(tmp_path, name):
     assert loaded.metadata == {"classes": classes}
 
 
+@pytest.mark.slow
 def test_every_variable_gets_a_gradient(tiny):
     images = np.random.default_rng(4).normal(size=(2, 64, 64, 3)).astype("float32")
     with tf.GradientTape() as tape:

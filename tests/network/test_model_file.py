@@ -71,6 +71,7 @@ def _remove(path):
         path.unlink(missing_ok=True)
 
 
+@pytest.mark.slow
 def test_keras_never_sees_the_config(saved, monkeypatch):
     """No function of Keras that makes objects from data is called on the way."""
     called = []
@@ -96,6 +97,7 @@ def test_no_module_lets_keras_build_what_a_file_names():
                 assert name not in _LOADERS, f"{path}: {name}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lambda in metadata", "lambda in compile_config"])
 def test_what_is_not_read_does_no_harm(saved, cases, tmp_path, name):
     (case,) = (case for case in cases if case.name == name)
@@ -104,6 +106,7 @@ def test_what_is_not_read_does_no_harm(saved, cases, tmp_path, name):
     np.testing.assert_array_equal(found(IMAGES), saved[0](IMAGES))
 
 
+@pytest.mark.slow
 def test_the_folder_of_a_run_stands_for_its_model(saved):
     found = hyperseg_tf.load(saved[1].parent)
     np.testing.assert_array_equal(found(IMAGES), saved[0](IMAGES))

@@ -41,6 +41,7 @@ TURNED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("form", "orientation"), TURNED)
 def test_pictures_are_turned_as_their_exif_says_in_every_door(
     folder, orientation, form

@@ -239,6 +239,7 @@ def test_jpegs_of_few_unknown_values_are_known_for_what_they_are(tmp_path):
     assert "JPEG's traces: 125" in line and "--read-labels nearest" in line
 
 
+@pytest.mark.slow
 def test_jpeg_labels_are_trained_on_and_converted_as_they_are_read(tmp_path):
     root = write(tmp_path / "a", table(3), colours, ending=".jpg", quality=90)
     data = open_dataset(root, "train", labels="nearest")

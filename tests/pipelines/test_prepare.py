@@ -72,6 +72,7 @@ def test_what_was_prepared_is_the_source(below, source, tmp_path):
     assert len(list((out / "strasse_1/1.0.0").glob("*train.array_record*"))) > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cache, file_format", [(False, "tfrecord"), (True, "array_record")]
 )

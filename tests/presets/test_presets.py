@@ -133,6 +133,7 @@ def test_names_are_unique_and_only_the_small_one_has_no_figures():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "grid"),
     [
@@ -149,6 +150,7 @@ def test_the_grids_of_table_6_are_those_at_512(name, grid):
     assert shapes["weights_5"][1:3] == grid
 
 
+@pytest.mark.slow
 def test_one_patch_makes_the_weights_of_the_whole_image():
     preset = replace(
         presets.get("hyperseg_tiny"), patch_size=None, context_levels=0, num_classes=4
@@ -165,6 +167,7 @@ def test_one_patch_makes_the_weights_of_the_whole_image():
     assert taps["weights_0"].shape[1:3] == (1, 1)
 
 
+@pytest.mark.slow
 def test_a_coarser_grid_averages_the_signal():
     preset = replace(presets.get("hyperseg_tiny"), context_levels=1)
     keras.utils.set_random_seed(0)

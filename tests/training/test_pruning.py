@@ -77,6 +77,7 @@ class Watch(keras.callbacks.Callback):
         self.seen.append([np.asarray(k.variable) == 0 for k in found])
 
 
+@pytest.mark.slow
 def test_the_toolkits_schedule_is_followed_and_zeros_are_held_after_each_step():
     model = build("two_layers", 3, None)
     model.compile("adam", "mse")
