@@ -11,15 +11,15 @@ SEED ?= 0
 BENCH ?= bench
 BENCHMARKS ?= network_cpu end_to_end_cpu blocks_cpu training_cpu scaling_cpu compression data_cpu
 
-.PHONY: demo docs test test-slow test-grid test-kill tf217 test-tf217 ops fuzz attack bench bench-quick lint format clean
+.PHONY: demo docs weights-wheel test test-slow test-grid test-kill tf217 test-tf217 ops fuzz attack bench bench-quick lint format clean
 .DEFAULT_GOAL := demo
 
 # The stamps are newer than what they were made from, so nothing is installed twice.
-.venv/core: setup.cfg pyproject.toml constraints.txt
+.venv/core: setup.cfg pyproject.toml constraints.txt weights/setup.cfg
 	@echo "setting up .venv (once; a few minutes) ..."
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not (3, 10) <= v[:2] < (3, 14) and f"Python 3.10 to 3.13 is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(PIP) install --constraint constraints.txt --editable .
+	@$(PIP) install --constraint constraints.txt --editable . --editable ./weights
 	@touch $@
 
 .venv/test: .venv/core
@@ -74,6 +74,10 @@ test-grid: .venv/test
 # TF-TRT export there goes as far as NVIDIA's libraries let it.
 test-tf217: .venv/test .venv-tf217/core
 	$(BIN)/python -m pytest -m tf217 tests/export/test_tf217.py
+
+# The trained models as a package of their own, in dist/.
+weights-wheel: .venv/core
+	$(PIP) wheel --no-deps --wheel-dir dist ./weights
 
 # The site, strictly, in site/; nothing of the library is run for it.
 .venv-docs/core: requirements-docs.txt

@@ -184,6 +184,14 @@ def predict_files(
             if errors
             else "predict needs at least one picture or folder: got none."
         )
+    if image_size is None and passes in (None, Passes()) and is_bundled(model):
+        image_size = MODELS[str(model)].short_side
+        notes.append(
+            f"{model} is shown pictures of {image_size} pixels at the shorter side, as "
+            "it was trained on; --size HxW, or SIDE, takes another size"
+        )
+    # Before `out` is made: it may have the name of a bundled model.
+    model = open_model(model)
     if view not in visualise.VIEWS:
         raise ValueError(
             f"a view is one of {', '.join(visualise.VIEWS)}: got {view!r}."
@@ -196,13 +204,6 @@ def predict_files(
                 f"results are written to a folder: {out / folder}: {error.strerror}; "
                 "name another --out."
             ) from None
-    if image_size is None and passes in (None, Passes()) and is_bundled(model):
-        image_size = MODELS[str(model)].short_side
-        notes.append(
-            f"{model} is shown pictures of {image_size} pixels at the shorter side, as "
-            "it was trained on; --size HxW, or SIDE, takes another size"
-        )
-    model = open_model(model)
     segmenter = Segmenter(model, image_size, passes, max_pixels)
     draw = Drawing(model, alpha, view)
     if draw.note:

@@ -11,7 +11,6 @@ from hyperseg_tf.base.packaged import PackagedFile
 
 PACKAGE = "hyperseg_tf_weights"
 VERSION = "0.1.0"
-LICENCE = "trained on CamVid, for research alone"
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,26 @@ def _file(name: str, sha256: str) -> PackagedFile:
     return PackagedFile(PACKAGE, VERSION, name, sha256)
 
 
-MODELS: dict[str, Bundled] = {}
+MODELS = {
+    "road11-small": Bundled(
+        _file(
+            "road11-small.keras",
+            "869548ed59e8f54039a6b4c94e64e6611ceac2db2d4e7b31cffd151d6c09b546",
+        ),
+        preset="hyperseg_s_lite0",
+        short_side=360,
+        says="road scenes in CamVid's 11 classes, small",
+    ),
+    "road11": Bundled(
+        _file(
+            "road11.keras",
+            "43606255bfd3c56dbc43beb0110ccede509ed5eba409d0485859c58efb08fed1",
+        ),
+        preset="hyperseg_m_lite1",
+        short_side=360,
+        says="road scenes in CamVid's 11 classes",
+    ),
+}
 
 
 def is_bundled(model) -> bool:

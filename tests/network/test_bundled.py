@@ -1,9 +1,13 @@
 """Models by name from a package of files."""
 
 import hashlib
+import json
 import shutil
+import subprocess
 import sys
+import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,14 +15,21 @@ import pytest
 from PIL import Image
 
 import hyperseg_tf
-from hyperseg_tf import HyperSeg, UserError
+from hyperseg_tf import HyperSeg, UserError, presets
 from hyperseg_tf.base.packaged import PackagedFile
 from hyperseg_tf.cli import main
 from hyperseg_tf.network import bundled
 from hyperseg_tf.network.half_file import save_half
+from hyperseg_tf.network.model_file import read_preset
 from hyperseg_tf.network.named import open_named
+from hyperseg_tf.pipelines import road_scenes
 
 NAME = "tiny-for-tests"
+WEIGHTS = Path(__file__).parents[2] / "weights"
+CLASSES = (
+    *("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car"),
+    *("pedestrian", "bicyclist"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +55,7 @@ def known(package, monkeypatch):
     return entry
 
 
+@pytest.mark.slow
 def test_a_name_stands_for_the_file_at_every_door(known, package):
     expected = hyperseg_tf.load(package / "tiny.keras").get_weights()
     by_preset = HyperSeg.from_preset("hyperseg_tiny", weights=NAME)
@@ -55,7 +67,7 @@ def test_a_name_stands_for_the_file_at_every_door(known, package):
 def test_a_file_of_that_name_goes_first(known, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / NAME).write_text("mine")
-    with pytest.raises(UserError, match=f"{NAME} is not"):
+    with pytest.raises(UserError, match=f"{NAME} is none"):
         hyperseg_tf.load(NAME)
 
 
@@ -76,6 +88,7 @@ def test_an_exchanged_file_is_refused(known, package, tmp_path, monkeypatch):
         hyperseg_tf.load(NAME)
 
 
+@pytest.mark.slow
 def test_pictures_are_shown_as_the_model_knows_them(
     known, tmp_path, monkeypatch, capsys
 ):
@@ -97,3 +110,51 @@ def test_pictures_are_shown_as_the_model_knows_them(
     own = np.asarray(Image.open("predictions/classes/street.png"))
     segmenter = hyperseg_tf.Segmenter(hyperseg_tf.load(NAME))
     np.testing.assert_array_equal(segmenter.class_maps(picture[None])[0], own)
+
+
+@pytest.mark.parametrize("name", bundled.MODELS)
+def test_a_bundled_file_is_the_known_one_and_small(name):
+    entry = bundled.MODELS[name]
+    path = WEIGHTS / entry.file.package / entry.file.name
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == entry.file.sha256
+    assert path.stat().st_size <= 16_000_000
+    assert read_preset(path) == replace(presets.get(entry.preset), num_classes=11)
+
+
+def test_the_package_has_the_version_that_is_asked_for():
+    assert f'__version__ = "{bundled.VERSION}"' in (
+        WEIGHTS / bundled.PACKAGE / "__init__.py"
+    ).read_text("utf-8")
+    files = {path.name for path in (WEIGHTS / bundled.PACKAGE).glob("*.keras")}
+    assert files == {entry.file.name for entry in bundled.MODELS.values()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", bundled.MODELS)
+def test_a_bundled_model_tells_a_scene(name, tmp_path):
+    """CamVid's classes, nothing of a machine, and the road where it is."""
+    model = hyperseg_tf.load(WEIGHTS / bundled.PACKAGE / f"{name}.keras")
+    assert model.metadata["classes"] == list(CLASSES)
+    text = json.dumps(model.metadata)
+    assert "research" in text and "/" not in text.replace("and/or", "")
+    road_scenes.write(tmp_path / "scenes", train=1, val=3, size=(360, 480))
+    found = []
+    for path in sorted((tmp_path / "scenes/val/images").iterdir()):
+        image = np.asarray(Image.open(path))
+        label = hyperseg_tf.predict(model, image)
+        found.append((label[300:, 120:360] == CLASSES.index("road")).mean())
+        assert (label[:60] != CLASSES.index("road")).mean() > 0.9
+    assert np.mean(found) > 0.3
+
+
+@pytest.mark.slow
+def test_the_wheel_has_the_files(tmp_path):
+    shutil.copytree(WEIGHTS, tmp_path / "weights")
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps"]
+    command += ["--no-build-isolation", "--wheel-dir", str(tmp_path), "./weights"]
+    subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+    (wheel,) = tmp_path.glob("hyperseg_tf_weights-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        for entry in bundled.MODELS.values():
+            data = archive.read(f"{entry.file.package}/{entry.file.name}")
+            assert hashlib.sha256(data).hexdigest() == entry.file.sha256
