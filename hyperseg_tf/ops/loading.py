@@ -17,7 +17,7 @@ from hyperseg_tf.ops.compiler import KernelsUnavailable
 OPS = (
     *("DpwBlock", "DpwConv", "DpwConvGrad", "DpwStage", "DpwStageGrad"),
     *("ExpandDepthwise", "GatedProject", "SqueezeExcite"),
-    *("MapBytes", "NormaliseBytes", "SampleWindow"),
+    *("ClassMap", "MapBytes", "NormaliseBytes", "SampleWindow"),
 )
 
 

@@ -36,6 +36,10 @@ def build_hyperseg(preset: str, num_classes: int, weights: str | None) -> keras.
     Raises:
         UserError: There is none of that name, or the weights cannot be had.
     """
+    try:
+        presets.get(preset)
+    except ValueError as error:
+        raise UserError(str(error)) from None
     path = None if weights is None else file_of(weights)
     if path is not None and path.suffix == ".keras" and path.is_file():
         padding = read_preset(path).backbone_padding

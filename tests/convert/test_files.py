@@ -82,7 +82,7 @@ def test_the_command_refuses_what_makes_no_sense(small_file, tmp_path, capsys):
         ([path, "--out", out, "--preset", "hyperseg_s_camvid"], "backbone is"),
         ([str(tmp_path / "no.pth"), "--out", out], "is no file"),
         ([there, "--out", out], "begins like no file of torch.save"),
-        ([path, "--to-pth", "--out", str(tmp_path / "a.pth")], "must be a .keras file"),
+        ([path, "--to-pth", "--out", str(tmp_path / "a.pth")], "a file of PyTorch"),
         ([there, "--to-pth", "--out", out], "ends in .pth"),
         ([there, "--to-pth", "--out", "a.pth", "--preset", "x"], "got --preset"),
         ([there, "--to-pth", "--out", "a.pth", "--report", "x"], "got --report"),

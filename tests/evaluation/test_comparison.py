@@ -38,7 +38,7 @@ def test_scores_of_one_protocol_stand_beside_each_other(results, tmp_path):
     assert text == compare(now, before)
     more = 100 * (now.miou - before.miou)
     assert more > 1
-    (line,) = (row for row in text.splitlines() if row.startswith("mIoU"))
+    line = next(row for row in text.splitlines() if row.startswith("mIoU "))
     # Both images are alike, so are all drawings of them.
     assert line.split()[1:] == [
         f"{100 * now.miou:.2f}",

@@ -265,7 +265,9 @@ def test_every_variable_gets_a_gradient(tiny):
 
 def test_unknown_names_list_the_known_ones():
     with pytest.raises(ValueError, match="they are .*hyperseg_s_camvid"):
-        hyperseg_tf.HyperSeg.from_preset("hyperseg_xl")
+        hyperseg_tf.HyperSeg.from_preset("unet")
+    with pytest.raises(ValueError, match="did you mean hyperseg_s_camvid"):
+        hyperseg_tf.HyperSeg.from_preset("HyperSeg-S-CamVid")
     with pytest.raises(ValueError, match="implementation must be one of"):
         hyperseg_tf.HyperSeg.from_preset("hyperseg_tiny", implementation="fast")
     with pytest.raises(ValueError, match="known are .*efficientnet-b1"):

@@ -40,11 +40,18 @@ def test_pictures_alone_are_no_such_folder(tmp_path):
 
 def test_masks_that_are_jpegs_too_are_pairs(tmp_path):
     for n in range(2):
-        image(tmp_path / f"train/{n}.jpg", seed=n)
-        mask = Image.fromarray(np.full((5, 7), 200, np.uint8))
+        (tmp_path / "train").mkdir(exist_ok=True)
+        # A block of JPEG for each class, so that values stay where they are.
+        values = np.full((16, 24), 200, np.uint8)
+        values[:8] = 0
+        Image.fromarray(np.zeros((16, 24, 3), np.uint8)).save(
+            tmp_path / f"train/{n}.jpg"
+        )
+        mask = Image.fromarray(values)
         mask.save(tmp_path / f"train/{n}_mask.jpg", quality=95)
     (tmp_path / "train/_classes.csv").write_text("Pixel Value, Class\n0, a\n200, b\n")
     assert detect(tmp_path).reader.NAME.startswith("images and masks in one folder")
     data = open_dataset(tmp_path, "train", labels="nearest")
     assert [sample.name for sample in data] == ["0", "1"] and check(data) == []
-    assert (load_sample(data, 1)["label"] == 1).all()
+    label = load_sample(data, 1)["label"]
+    assert (label[:8] == 0).all() and (label[8:] == 1).all()
