@@ -122,8 +122,19 @@ RUNS = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", RUNS)
+# Of two that read the same folder in the same way, one is enough for every check.
+_ALIKE = ("cityscapes_hyperseg_m", "camvid12_hyperseg_l")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=pytest.mark.grid if name in _ALIKE else pytest.mark.slow
+        )
+        for name in RUNS
+    ],
+)
 def test_a_published_recipe_runs_from_the_official_folder_to_a_score(
     name, tmp_path, capsys
 ):
