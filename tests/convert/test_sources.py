@@ -70,7 +70,11 @@ def test_sources_that_do_not_fit_are_refused(tiny, tmp_path):
     preset = presets.get("hyperseg_tiny")
     for source, classes, rule in (
         (tmp_path / "missing.h5", 11, "missing.h5 does not exist"),
-        (tmp_path / "weights.bin", 11, "a .h5, a .keras or a .pth file"),
+        (
+            tmp_path / "weights.bin",
+            11,
+            "a keras.applications .h5, a .keras or a .pth file: .* is none",
+        ),
         (tiny[1], 5, r"num_classes=11 \(needed 5\)"),
     ):
         with pytest.raises(UserError, match=rule):
