@@ -332,6 +332,7 @@ def test_command_prints_how_to_resume(data, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(recipes, "get", lambda name: recipe())
     monkeypatch.setattr("hyperseg_tf.training.model.build_hyperseg", build)
+    monkeypatch.setattr("hyperseg_tf.training.train.check_start", lambda recipe: None)
     parser = argparse.ArgumentParser()
     command.add(parser.add_subparsers())
     words = ["train", "tiny", "--data", str(data), "--out", str(tmp_path / "a run")]
@@ -417,6 +418,7 @@ def test_command_ended_by_sigterm_saves_and_says_how_to_resume(
 
     monkeypatch.setattr(recipes, "get", lambda name: recipe())
     monkeypatch.setattr("hyperseg_tf.training.model.build_hyperseg", build)
+    monkeypatch.setattr("hyperseg_tf.training.train.check_start", lambda recipe: None)
     _after(monkeypatch, 2, lambda: os.kill(os.getpid(), signal.SIGTERM))
     words = ["train", "tiny", "--data", str(data), "--out", str(tmp_path / "run")]
     assert cli.main([*words, "--weights", "none"]) == 143
@@ -435,6 +437,7 @@ def test_a_full_disk_is_one_line_that_names_the_file_and_keeps_what_was_saved(
 
     monkeypatch.setattr(recipes, "get", lambda name: recipe())
     monkeypatch.setattr("hyperseg_tf.training.model.build_hyperseg", build)
+    monkeypatch.setattr("hyperseg_tf.training.train.check_start", lambda recipe: None)
     words = ["train", "tiny", "--data", str(data), "--out", str(tmp_path / "run")]
     words += ["--weights", "none", "--set", "overlays=0"]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
