@@ -16,7 +16,8 @@ import io
 import numpy as np
 
 from benchmarks import harness, network_weights
-from benchmarks.network_cpu import _ours, _size, _tensorflow, _theirs, frozen
+from benchmarks.network_cpu import frozen
+from benchmarks.network_sides import ours, size, tensorflow_with, theirs
 
 OURS = "hyperseg_tf, Segmenter"
 TORCH = "torch + OpenCV"
@@ -32,13 +33,13 @@ def main() -> None:
     )
     harness.add_arguments(parser)
     parser.add_argument("--preset", default="hyperseg_m_cityscapes")
-    parser.add_argument("--size", type=_size, help="HxW (512x1024; quick 128x256)")
+    parser.add_argument("--size", type=size, help="HxW (512x1024; quick 128x256)")
     args = parser.parse_args()
     height, width = args.size or ((128, 256) if args.quick else (512, 1024))
     arguments = {"preset": args.preset, "height": height, "width": width}
     comparison = harness.compare(
         [
-            harness.Competitor(name=OURS, factory=ours, arguments=arguments),
+            harness.Competitor(name=OURS, factory=segmenter, arguments=arguments),
             harness.Competitor(name=TORCH, factory=torch_opencv, arguments=arguments),
             harness.Competitor(name=ONNX, factory=onnx_opencv, arguments=arguments),
         ],
@@ -73,15 +74,15 @@ def same(comparison: harness.Comparison, name: str) -> float:
     return float((mine == theirs).mean())
 
 
-def ours(*, threads: int, preset: str, height: int, width: int) -> harness.Steps:
+def segmenter(*, threads: int, preset: str, height: int, width: int) -> harness.Steps:
     """As `predict` does it, in memory."""
-    _tensorflow(threads)
+    tensorflow_with(threads)
     from PIL import Image
 
     from hyperseg_tf.inference.pictures import rgb
     from hyperseg_tf.inference.segmenter import Segmenter
 
-    segmenter = Segmenter(_ours(preset))
+    segment = Segmenter(ours(preset)).class_maps
     jpeg = _jpeg(height, width)
 
     def decoded():
@@ -89,7 +90,7 @@ def ours(*, threads: int, preset: str, height: int, width: int) -> harness.Steps
             return rgb(picture, "the picture")
 
     def from_bytes():
-        label = segmenter.class_maps(decoded()[None])[0]
+        label = segment(decoded()[None])[0]
         Image.fromarray(label).save(io.BytesIO(), "PNG", compress_level=1)
         return _shown(label[None])
 
@@ -97,7 +98,7 @@ def ours(*, threads: int, preset: str, height: int, width: int) -> harness.Steps
     network = frozen(threads=threads, preset=preset, height=height, width=width)
     return {
         "bytes": from_bytes,
-        "classes": lambda: _shown(segmenter.class_maps(image)),
+        "classes": lambda: _shown(segment(image)),
         "network": network["network"],
     }
 
@@ -106,7 +107,7 @@ def torch_opencv(*, threads: int, preset: str, height: int, width: int):
     """Eager PyTorch, pictures by OpenCV."""
     import torch
 
-    model, image = _theirs(threads, preset, height, width)
+    model, image = theirs(threads, preset, height, width)
 
     def logits(x):
         with torch.inference_mode():
@@ -124,7 +125,7 @@ def torch_opencv(*, threads: int, preset: str, height: int, width: int):
 
 def onnx_opencv(*, threads: int, preset: str, height: int, width: int):
     """ONNX Runtime, pictures by OpenCV."""
-    model, image = _theirs(threads, preset, height, width)
+    model, image = theirs(threads, preset, height, width)
     from benchmarks.peers import onnx_hyperseg
 
     run = onnx_hyperseg.network(model, image, threads)

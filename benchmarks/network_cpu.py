@@ -16,6 +16,7 @@ import argparse
 import dataclasses
 
 from benchmarks import harness, network_weights
+from benchmarks.network_sides import ours, size, tensorflow_with, theirs
 
 TORCH = "torch, as released"
 ONNX = "torch, as released, in ONNX Runtime"
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument(
         "--preset", default="hyperseg_m_cityscapes", help="which network"
     )
-    parser.add_argument("--size", type=_size, help="HxW (512x1024; quick 128x256)")
+    parser.add_argument("--size", type=size, help="HxW (512x1024; quick 128x256)")
     args = parser.parse_args()
     counts = args.threads or ([2] if args.quick else [1, 2])
     for i, threads in enumerate(counts):
@@ -136,12 +137,12 @@ def _with_threads(
 
 def frozen(*, threads: int, preset: str, height: int, width: int) -> harness.Steps:
     """Our inference form: batch norms folded, variables turned into constants."""
-    tf = _tensorflow(threads)
+    tf = tensorflow_with(threads)
     import keras
 
     from hyperseg_tf.profiling.freeze import freeze
 
-    model = _ours(preset).fold()
+    model = ours(preset).fold()
     tensors = model.taps().output
     names = [f"feature_{i}" for i in range(1, 6)]
     features = [tensors[name] for name in names]
@@ -167,8 +168,8 @@ def frozen(*, threads: int, preset: str, height: int, width: int) -> harness.Ste
 
 def graph(*, threads: int, preset: str, height: int, width: int) -> harness.Steps:
     """Our model as it comes, in a `tf.function`."""
-    tf = _tensorflow(threads)
-    model = _ours(preset)
+    tf = tensorflow_with(threads)
+    model = ours(preset)
     images = tf.constant(network_weights.image(height, width))
     function = tf.function(lambda x: model(x, training=False))
     return {"network": lambda: function(images)}
@@ -178,7 +179,7 @@ def torch_eager(*, threads: int, preset: str, height: int, width: int) -> harnes
     """The authors' formulation, eager, as anybody runs it."""
     import torch
 
-    model, image = _theirs(threads, preset, height, width)
+    model, image = theirs(threads, preset, height, width)
     with torch.inference_mode():
         *features, head = model.backbone(image)
         signal = model.weight_mapper(head)
@@ -200,62 +201,15 @@ def torch_eager(*, threads: int, preset: str, height: int, width: int) -> harnes
 
 def torch_onnx(*, threads: int, preset: str, height: int, width: int) -> harness.Steps:
     """The same, exported and run by ONNX Runtime."""
-    model, image = _theirs(threads, preset, height, width)
+    model, image = theirs(threads, preset, height, width)
     from benchmarks.peers import onnx_hyperseg
 
     return onnx_hyperseg.sessions(model, image, threads)
 
 
-def _theirs(threads: int, preset: str, height: int, width: int):
-    """The peer with the shared weights, and its image."""
-    import torch
-
-    torch.set_num_threads(threads)
-    from benchmarks.peers import torch_hyperseg
-
-    model = torch_hyperseg.build(preset)
-    model.load_state_dict(
-        {
-            name: torch.from_numpy(network_weights.draw(name, tuple(value.shape)))
-            for name, value in model.state_dict().items()
-        }
-    )
-    image = network_weights.image(height, width).transpose(0, 3, 1, 2)
-    return model, torch.from_numpy(image.copy())
-
-
-def _tensorflow(threads: int):
-    import tensorflow as tf
-
-    # Two pools, but the process may use no more than `threads` processors.
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
-    return tf
-
-
-def _ours(preset: str):
-    """Our model with the weights that the peer draws."""
-    from hyperseg_tf import HyperSeg
-    from hyperseg_tf.convert.released import entries as released
-
-    # The released weights, and so the peer, know the static padding alone.
-    model = HyperSeg.from_preset(preset, backbone_padding="static")
-    entries = released.entries(model)
-    names = {entry.name: entry.released_shape for entry in entries}
-    released.assign(model, {k: network_weights.draw(k, v) for k, v in names.items()})
-    return model
-
-
 def _one(tensors):
     """Keras takes a single input bare, several as a list."""
     return tensors[0] if len(tensors) == 1 else list(tensors)
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.partition("x")
-    if not (height.isdigit() and width.isdigit()):
-        raise argparse.ArgumentTypeError(f"must be HxW in pixels: got {text!r}")
-    return int(height), int(width)
 
 
 if __name__ == "__main__":
