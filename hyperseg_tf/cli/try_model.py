@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Print where the page is, open it, and answer until Ctrl-C."""
     import webbrowser
 
-    from hyperseg_tf.inference.page import Page
+    from hyperseg_tf.inference.try_page import Page
 
     start = time.perf_counter()
     page = Page(args.model, args.port)

@@ -12,9 +12,9 @@ from PIL import Image
 
 from hyperseg_tf import visualise
 from hyperseg_tf.base.errors import UserError
-from hyperseg_tf.inference import page as pages
-from hyperseg_tf.inference.page import Page
+from hyperseg_tf.inference import try_page
 from hyperseg_tf.inference.predict import predict
+from hyperseg_tf.inference.try_page import Page
 from tests.inference.picture_files import picture
 from tests.tiny_segmenter import COLOURS, by_brightness
 
@@ -92,7 +92,7 @@ def test_others_than_the_page_are_refused(page, html, monkeypatch):
     for headers in ({"X-Token": "x"}, {"X-token": ""}, {"Host": "evil.example"}):
         code, _ = _refused(page, html, _png(), **headers)
         assert code == 403, headers
-    monkeypatch.setattr(pages, "MOST_BYTES", 10)
+    monkeypatch.setattr(try_page, "MOST_BYTES", 10)
     code, said = _refused(page, html, _png())
     assert code == 413 and "1 to 10 bytes" in said
     with pytest.raises(urllib.error.HTTPError, match="404"):
