@@ -4,8 +4,8 @@ import difflib
 from collections.abc import Iterable
 
 
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return "did you mean NAME? ", or nothing where none is like it.
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """Return the name that was meant, or None where none is like it.
 
     Case and the difference of `-` and `_` do not count, and "lr" is short for
     "learning_rate".
@@ -14,7 +14,13 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     wanted = _plain(name)
     short = [n for n in plain if wanted == "".join(w[:1] for w in n.split("_"))]
     near = short or difflib.get_close_matches(wanted, plain, n=1)
-    return f"did you mean {plain[near[0]]}? " if near else ""
+    return plain[near[0]] if near else None
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return "did you mean NAME? ", or nothing where none is like it; see `nearest`."""
+    meant = nearest(name, names)
+    return "" if meant is None else f"did you mean {meant}? "
 
 
 def _plain(name: str) -> str:

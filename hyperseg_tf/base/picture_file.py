@@ -24,6 +24,8 @@ from PIL import (  # noqa: F401
 
 # An MPO, a JPEG with more pictures behind the first, is opened as a JPEG.
 FORMATS = ("PNG", "JPEG", "MPO", "BMP", "TIFF", "WEBP")
+# Of their files.
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 # What others begin with, to say what came instead.
 _OTHERS = {

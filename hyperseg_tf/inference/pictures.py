@@ -14,6 +14,7 @@ from hyperseg_tf.base.limit import Limit
 from hyperseg_tf.base.orientation import upright
 from hyperseg_tf.base.picture_file import (
     FORMATS,
+    SUFFIXES,
     BadPicture,
     header_size,
     open_header,
@@ -22,8 +23,6 @@ from hyperseg_tf.base.pixels import DARKEST_OF_16_BITS, MIN_SIDE
 from hyperseg_tf.base.regular_file import open_regular
 from hyperseg_tf.inference.inputs import absent, left_out, no_picture
 from hyperseg_tf.inference.memory import out_of_memory
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 # Folders of the results; the last where it is asked for.
 PARTS = ("classes", "overlays", "confidence")

@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 
 from hyperseg_tf import presets
-from hyperseg_tf.base.names import did_you_mean
+from hyperseg_tf.base.names import nearest
+from hyperseg_tf.base.picture_file import SUFFIXES
 from hyperseg_tf.base.typed_path import no_path
 from hyperseg_tf.network.bundled import MODELS
 
 _EXPORTS = (".onnx", ".tflite", ".plan", ".pb", ".xml")
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".gif")
 
 
 def no_model(path: str | Path) -> str:
@@ -71,7 +71,7 @@ def _file(path: Path) -> str:
             "is an export, which cannot be read back; name the .keras file that it "
             "was made from"
         )
-    if suffix in _PICTURES:
+    if suffix in (*SUFFIXES, ".gif"):
         return "is a picture; the model comes first, then pictures"
     return "is none; it is damaged, or of another program: get it again"
 
@@ -83,9 +83,15 @@ def _near(name: str) -> str:
         there = os.listdir(path.parent)
     except OSError:
         return "correct the path"
-    if path.name == name and not path.suffix:
+    is_name = path.name == name and not path.suffix
+    if is_name:
         there += [*MODELS, *presets.PRESETS]
-    guess = did_you_mean(path.name, there).removeprefix("did you mean ")
-    if not guess:
-        return "correct the path"
-    return f"did you mean {path.parent / guess.removesuffix('? ')}?"
+    meant = nearest(path.name, there)
+    if meant:
+        return f"did you mean {path.parent / meant}?"
+    if is_name:
+        return (
+            f"trained models by name are {', '.join(MODELS)}, and `hyperseg-tf "
+            "presets` lists architectures"
+        )
+    return "correct the path"
