@@ -107,4 +107,7 @@ def _ops(can_build):
 
 def _writable(folder: Path) -> bool:
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+    effective = os.access in os.supports_effective_ids
+    return there.is_dir() and os.access(
+        there, os.W_OK | os.X_OK, effective_ids=effective
+    )

@@ -1,10 +1,8 @@
 import errno
 import math
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import zipfile
 from pathlib import Path
@@ -16,6 +14,7 @@ import pytest
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.network.model_file import check_complete
 from hyperseg_tf.training.run_folder import RunFolder, differences, save_model
+from tests.read_only import read_only_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -173,19 +172,8 @@ def test_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
 
 @pytest.fixture
 def read_only():
-    """A folder that nobody may write to, root not either while the test runs."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o555)
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65534)  # nobody
-    try:
+    with read_only_folder() as folder:
         yield folder
-    finally:
-        if root:
-            os.seteuid(0)
-        folder.chmod(0o755)
-        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("inside", [".", "run"])
