@@ -38,26 +38,23 @@ def add(commands) -> None:
     detect.add_argument("directory", type=Path, metavar="DIR", help="the dataset")
     detect.set_defaults(run=_detect)
 
-    convert = actions.add_parser(
+    convert = _copying(
+        actions,
         "convert",
         help="write a dataset of any known layout as an own folder",
         description="Copy the pictures and write labels as PNGs of class positions, "
         "with classes.csv. Nothing is left behind where a sample cannot be read.",
     )
-    convert.add_argument("directory", type=Path, metavar="DIR", help="the dataset")
-    convert.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    convert.add_argument("--overwrite", action="store_true", help="replace FOLDER")
     add_labels(convert)
     convert.set_defaults(run=_convert)
 
-    split = actions.add_parser(
+    split = _copying(
+        actions,
         "split",
         help="write a dataset with a part of train held back as val",
         description="As `data convert`, for a dataset without val: the samples that "
         "`train --split-val` holds back, in a folder of their own.",
     )
-    split.add_argument("directory", type=Path, metavar="DIR", help="the dataset")
-    split.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     split.add_argument(
         "--val",
         type=_share,
@@ -65,11 +62,11 @@ def add(commands) -> None:
         metavar="SHARE",
         help="of train, between 0 and 1 (default: %(default)s)",
     )
-    split.add_argument("--overwrite", action="store_true", help="replace FOLDER")
     add_labels(split)
     split.set_defaults(run=_split)
 
-    fix = actions.add_parser(
+    fix = _copying(
+        actions,
         "fix",
         help="write a corrected copy, with a sheet of before and after",
         description="Read labels by the rules that `data check` offers (0 and 255, "
@@ -77,21 +74,17 @@ def add(commands) -> None:
         "stretch pictures of 12 bits in 16, and write an own folder. What no rule "
         "mends is named, and nothing is written.",
     )
-    fix.add_argument("directory", type=Path, metavar="DIR", help="the dataset")
-    fix.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    fix.add_argument("--overwrite", action="store_true", help="replace FOLDER")
     add_labels(fix, "as check offers")
     fix.set_defaults(run=_fix)
 
-    prepare = actions.add_parser(
+    prepare = _copying(
+        actions,
         "prepare",
         help="write a dataset as few large files that are read quickly",
         description="Write files of records, which training and TensorFlow Datasets "
         "read. Labels and pictures stay as they are unless --size or --jpeg-quality "
         "say otherwise. What was interrupted goes on where it was.",
     )
-    prepare.add_argument("directory", type=Path, metavar="DIR", help="the dataset")
-    prepare.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     prepare.add_argument(
         "--name", help="of letters, digits, underscores (default: the folder's)"
     )
@@ -110,7 +103,6 @@ def add(commands) -> None:
         default="array_record",
         help="tfrecord for tfds.load; array_record (default) for tfds.data_source",
     )
-    prepare.add_argument("--overwrite", action="store_true", help="replace old files")
     add_labels(prepare)
     prepare.set_defaults(run=_prepare)
 
@@ -169,6 +161,17 @@ def add(commands) -> None:
     show.add_argument("--seed", type=int, default=0, help="of the transforms")
     add_labels(show)
     show.set_defaults(run=_show)
+
+
+def _copying(actions, name: str, **texts) -> argparse.ArgumentParser:
+    """A command that reads a dataset and writes another."""
+    parser = actions.add_parser(name, **texts)
+    parser.add_argument("directory", type=Path, metavar="DIR", help="the dataset")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace what is in FOLDER"
+    )
+    return parser
 
 
 def _scenes(args) -> int:
