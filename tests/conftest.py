@@ -8,6 +8,19 @@ import zlib
 
 import pytest
 
+# XLA's compiler takes most of a small training step's time, and most of that is spent
+# on speed: the quick tests compile without, the slow ones as users do.
+_QUICK_XLA = (
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
+
+
+def pytest_configure(config):
+    """Before TensorFlow is imported, which reads the flags once."""
+    if "not slow" in config.option.markexpr:
+        given = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{_QUICK_XLA} {given}".strip()
+
 
 def pytest_collection_finish(session):
     """No test reads, or pushes out, what the user's own data checks have found."""
