@@ -62,7 +62,7 @@ test: .venv/test
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 test-slow: .venv/test
-	$(BIN)/python -m pytest -n $(WORKERS) -m slow --durations=25
+	$(BIN)/python -m pytest -n $(WORKERS) -m "slow and not grid" --durations=25
 
 # Every published architecture in every export format, some of which are in `make
 # test-slow`, and what is like another that is there.

@@ -14,6 +14,9 @@ _QUICK_XLA = (
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 )
 
+# Looking for what can go takes a second, in which nothing is tested.
+_MUCH = 3 * 2**30
+
 
 def pytest_configure(config):
     """Before TensorFlow is imported, which reads the flags once."""
@@ -40,11 +43,20 @@ def pytest_runtest_call(item):
 
 def pytest_runtest_teardown(item):
     """Give memory back: a worker that tested large networks kept 10 GB of it."""
-    if item.get_closest_marker("slow") is None:
+    if item.get_closest_marker("slow") is None or _resident() < _MUCH:
         return
     gc.collect()
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)
+
+
+def _resident():
+    """Bytes of memory that this process holds; all where the system does not say."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return _MUCH
 
 
 def _seed(name):

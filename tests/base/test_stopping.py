@@ -68,6 +68,7 @@ def test_other_threads_have_no_signals():
     assert seen == [(signal.SIG_DFL, [])]
 
 
+@pytest.mark.slow
 def test_an_exception_that_python_drops_comes_again():
     def collecting(phase, info):
         if phase == "start":

@@ -123,6 +123,7 @@ def test_different_work_is_refused():
         )
 
 
+@pytest.mark.slow
 def test_vanishing_values_are_refused():
     pair = [
         competitor("a", milliseconds=0),
@@ -145,6 +146,7 @@ def test_failure_in_a_process_is_told():
         )
 
 
+@pytest.mark.slow
 def test_a_step_can_be_asked_in_its_own_process():
     with harness.Processes([competitor("a", milliseconds=0)], threads=1) as processes:
         processes.build("a")

@@ -49,6 +49,7 @@ def test_command_prints_shares_when_all_is_well(folder, capsys):
     assert "70.000 %" in out and "30.000 %" in out and "16.667 %" in out
 
 
+@pytest.mark.slow
 def test_command_draws_samples(folder, tmp_path, capsys):
     out = tmp_path / "new" / "pictures"
     assert run("show", folder, "--out", out, "--count", "2") == 0
@@ -92,6 +93,7 @@ def test_advice_is_about_the_recipe_that_is_named(folder, capsys):
     assert "advice" not in captured.out
 
 
+@pytest.mark.slow
 def test_labels_are_read_by_a_rule_in_check_and_show(folder, tmp_path, capsys):
     for path in folder.glob("*/labels/*.png"):
         label = np.asarray(Image.open(path))

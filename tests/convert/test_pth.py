@@ -24,7 +24,12 @@ from hyperseg_tf.convert.torch_file import writer as torch_writer
 from tests.convert.checkpoints import MODELS, assert_same, rows_of
 from tests.golden import arrays, golden_dir, state_dict
 
-EVERY = [pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
+# Both sizes of kernels; the others are of the same layers.
+_SLOW = ("camvid_hyperseg_s", "vocsbd_hyperseg_l")
+EVERY = [
+    pytest.param(name, marks=pytest.mark.slow if name in _SLOW else pytest.mark.grid)
+    for name in MODELS
+]
 
 
 def _arch(name):
@@ -128,6 +133,7 @@ def _check_in_torch(name, state):
     assert difference.max() <= 2e-4 * np.abs(want).max()
 
 
+@pytest.mark.slow
 def test_a_model_without_a_source_gets_an_arch_of_its_preset(small, small_file):
     found = torch.load(small_file, weights_only=True)
     assert set(found) == {"state_dict", "arch"}
@@ -197,6 +203,7 @@ def test_other_precisions_become_float32_exactly(other, state, tmp_path):
     assert other.metadata["classes"] == [f"class {i}" for i in range(3)]
 
 
+@pytest.mark.slow
 def test_shared_and_strided_storages_are_read(small, other, state, tmp_path):
     names = [k for k, v in state.items() if v.dtype == torch.float32]
     flat = torch.cat([state[k].reshape(-1) for k in names])
@@ -355,6 +362,7 @@ def test_models_that_the_authors_cannot_load_are_refused(small, tmp_path):
     assert out.stat().st_size > 1e6
 
 
+@pytest.mark.slow
 def test_the_arch_of_the_source_is_kept_while_it_is_true(other, small_file, tmp_path):
     out = tmp_path / "a.pth"
     text = torch.load(small_file, weights_only=True)["arch"]

@@ -96,6 +96,7 @@ def _names(comparison):
     return [entry.name for entry in comparison.entries]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_exported_here_is_left_out_with_the_reason(stand_ins):
     found = _compare("all")
     assert _names(found) == [
@@ -152,6 +153,7 @@ def test_an_end_in_the_middle_leaves_nothing(stand_ins, program, error):
     assert len(stand_ins.all) == 3
 
 
+@pytest.mark.slow
 def test_an_export_that_answers_otherwise_is_found_out(stand_ins, tmp_path):
     stand_ins.wrong.add("onnx")
     data = write_data(tmp_path / "data", [[[0] * 47] * 20 + [[1] * 47] * 13])

@@ -32,7 +32,9 @@ def test_float16_halves_the_weights(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [(97, 131), "free"])
+@pytest.mark.parametrize(
+    "size", [pytest.param((97, 131), marks=pytest.mark.grid), "free"]
+)
 def test_a_hypernetwork_answers_off_every_multiple(size, tmp_path):
     """Of free sizes the gate tries three, batches of two among them."""
     out = export.write(random_hyperseg(), "openvino", tmp_path / "a", size=size)

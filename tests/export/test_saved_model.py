@@ -254,7 +254,7 @@ def test_an_export_that_does_not_load_does_not_appear(tmp_path, monkeypatch):
         {"dynamic": False, "weight_groups": ()},
         {"backbone": "pspnet18"},
         {"patch_size": None, "context_levels": 0},
-        {"patch_size": 64, "positions": False},
+        pytest.param({"patch_size": 64, "positions": False}, marks=pytest.mark.grid),
     ],
     ids=["without_dpwconv", "pspnet18", "one_patch", "coarse_grid"],
 )

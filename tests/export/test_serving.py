@@ -44,6 +44,7 @@ def test_a_version_lies_where_a_server_looks_for_it(base):
     assert (base / "3" / "saved_model.pb").exists()
 
 
+@pytest.mark.slow
 def test_every_endpoint_is_warmed_up_by_a_request_that_it_answers(base):
     import tensorflow as tf
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog

@@ -102,6 +102,7 @@ def test_nothing_is_written_where_tensorrt_refuses_the_network(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_no_engine_appears_that_does_not_run(builder, tmp_path):
     """Here for want of TensorRT in the other process, elsewhere of the right GPU."""
     with pytest.raises(UserError, match="must load.*nothing was written"):

@@ -33,7 +33,9 @@ def test_the_facts_are_in_the_file_and_beside_it(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic"])
+@pytest.mark.parametrize(
+    "precision", ["float32", pytest.param("float16", marks=pytest.mark.grid), "dynamic"]
+)
 def test_a_hypernetwork_answers_off_every_multiple(precision, tmp_path):
     out = export.write(
         random_hyperseg(), "tflite", tmp_path, precision=precision, size=(97, 131)

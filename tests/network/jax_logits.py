@@ -18,6 +18,8 @@ def main() -> None:
     import numpy as np
 
     jax.config.update("jax_enable_x64", floatx == "float64")
+    # Compiling, the initial values of every shape above all, is what takes its time.
+    jax.config.update("jax_disable_most_optimizations", True)
     keras.config.set_floatx(floatx)
     keras.config.set_dtype_policy(floatx)
     import hyperseg_tf

@@ -15,21 +15,20 @@ def model():
     return random_hyperseg(4)
 
 
-def _slow(implementation, folded):
-    return pytest.param(implementation, folded, marks=pytest.mark.slow)
+def _one(implementation, folded, mark=pytest.mark.slow):
+    return pytest.param(implementation, folded, marks=mark)
 
 
 @pytest.mark.parametrize(
     ("implementation", "folded"),
     [
-        _slow("auto", False),
+        _one("auto", False),
         pytest.param("fused", True, marks=[pytest.mark.ops, pytest.mark.slow]),
-        _slow("auto", True),
-        *(
-            _slow(name, folded)
-            for name in ("xla", "slices")
-            for folded in (False, True)
-        ),
+        _one("xla", True),
+        _one("slices", False),
+        _one("auto", True, pytest.mark.grid),
+        _one("xla", False, pytest.mark.grid),
+        _one("slices", True, pytest.mark.grid),
     ],
 )
 def test_a_compiled_function_takes_a_path_that_xla_has(model, implementation, folded):

@@ -14,14 +14,19 @@ from tests.network.test_model import MODELS
 
 # Sizes and numbers of groups, patches and layers of what the others have, too.
 _ALIKE = (
-    *(f"hyperseg_m_cityscapes_groups_{groups}" for groups in (2, 4, 8)),
+    *(f"hyperseg_m_cityscapes_groups_{groups}" for groups in (1, 2, 4, 8)),
     *(f"hyperseg_l_voc_{n}x{n}_without_positions" for n in (4, 8, 16)),
-    "hyperseg_l_voc_1x1",
-    "hyperseg_l_voc_8x8",
+    *(f"hyperseg_l_voc_{n}x{n}" for n in (1, 4, 8)),
+    "hyperseg_m_cityscapes",
+    "hyperseg_m_cityscapes_paper",
+    "hyperseg_s_cityscapes",
     "hyperseg_l_camvid",
+    "hyperseg_l_camvid_pspnet18",
     "hyperseg_l_camvid_pspnet50",
+    "hyperseg_l_camvid_resnet18",
     "hyperseg_l_camvid_without_dpwconv",
     "hyperseg_s_camvid_pspnet50",
+    "hyperseg_s_lite0",
     "hyperseg_s_lite1",
     "hyperseg_m_lite2",
 )

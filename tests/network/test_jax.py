@@ -60,8 +60,16 @@ def test_jax_computes_the_same_logits_without_tensorflow(tmp_path):
     assert _difference(found, np.asarray(model(images))) <= 1e-5
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.slow if name == "camvid_hyperseg_s" else pytest.mark.grid,
+        )
+        for name in MODELS
+    ],
+)
 def test_jax_computes_the_same_logits_of_every_published_model(name, tmp_path):
     # The logits of the PASCAL VOC model with the reference weights move by 1.6e-5 when
     # the reference changes its number of threads; in float64 the two must agree.

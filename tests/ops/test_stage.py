@@ -192,6 +192,7 @@ def test_training_a_model_fused_is_training_it_as_specified():
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=a.path)
 
 
+@pytest.mark.slow
 def test_16_bit_maps_train_by_the_plain_operations():
     rng = np.random.default_rng(0)
     channels, hidden, filters = 5, 10, 3

@@ -112,6 +112,7 @@ def test_cutmix_shows_the_partner_in_a_rectangle():
     assert 8 < len(asked) < 32 and max(shares) < 0.56
 
 
+@pytest.mark.slow
 def test_a_rare_class_is_in_every_balanced_crop_that_drew_it():
     label = np.zeros((40, 60), np.uint8)
     label[33, 51] = 4

@@ -115,6 +115,7 @@ def masks(folder):
     return folder
 
 
+@pytest.mark.slow
 def test_check_stream_and_conversion_read_alike(masks, tmp_path):
     data = open_dataset(masks, "train", labels="0=0,255=1,9=void")
     expected = np.array([0, 1, 255])[np.minimum(TWO_VALUES, 2)]

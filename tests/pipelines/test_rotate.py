@@ -32,6 +32,7 @@ def test_turns_are_pillows(angle, method, shape):
     assert (found[1].numpy() == 255).any()
 
 
+@pytest.mark.slow
 def test_no_turn_is_the_picture_and_the_label_stays_in_step():
     image, label = picture(9, 14)
     image[..., 0] = 20 * label

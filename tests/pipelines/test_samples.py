@@ -48,6 +48,7 @@ def assert_same(ours, theirs):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_check_counts_the_same_pixels_in_memory_as_in_files(memory, files):
     ours, theirs = inspect(memory), inspect(files)
     assert ours.findings == theirs.findings == ()

@@ -70,6 +70,7 @@ def test_void_has_lines_in_a_colour_of_no_class_and_is_in_the_legend(folder, tmp
     assert (picture[30:] == (255, 0, 255)).all(axis=2).sum() > 50
 
 
+@pytest.mark.slow
 def test_what_training_makes_of_a_sample_stands_beside_it(folder, tmp_path):
     pixels = np.full((20, 30, 3), 200, np.uint8)
     pixels[:, :10] = (200, 0, 0)

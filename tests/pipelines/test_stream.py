@@ -69,6 +69,7 @@ def test_a_batch_is_normalised_float_images_and_byte_labels(data):
     assert np.abs(x).max() < 2.7 and x.std() > 0.3
 
 
+@pytest.mark.slow
 def test_normalise_is_not_applied_twice(data):
     once = collect(batches(data, TRAIN, batch_size=2, seed=1), 2)
     assert_same(
@@ -96,6 +97,7 @@ def test_every_sample_appears_once_per_pass_in_changing_order(data):
     assert numbers(data, 6 * COUNT, seed=6) != order
 
 
+@pytest.mark.slow
 def test_the_order_is_fair(data):
     """Every pair comes first about equally often."""
     order = numbers(data, 300 * COUNT, seed=0)
@@ -123,6 +125,7 @@ def test_same_seed_same_batches_whatever_runs_in_parallel(data, whole, cache, pa
         assert_same(singles, whole[:24])
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_batches(data, whole):
     other = collect(batches(data, TRAIN, batch_size=1, seed=10), 25)
     assert all((x != u).any() for (x, _), (u, _) in zip(other, whole, strict=True))
@@ -134,6 +137,7 @@ def test_resuming_gives_exactly_the_rest(data, whole, start):
     assert_same(whole[start:], collect(stream, 25 - start))
 
 
+@pytest.mark.slow
 def test_a_far_start_is_reached_at_once_and_in_order(data):
     far = 10**12 + 3
     assert numbers(data, 5, start=far, shuffle=False) == [
@@ -141,6 +145,7 @@ def test_a_far_start_is_reached_at_once_and_in_order(data):
     ]
 
 
+@pytest.mark.slow
 def test_transforms_differ_between_passes_and_between_transforms(data):
     plain = {"batch_size": 1, "shuffle": False, "count": 12 * COUNT}
     images = collect(batches(data, **plain))
@@ -202,6 +207,7 @@ def test_colour_masks_stream_like_index_masks(data, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_label_that_breaks_after_the_check_stops_the_stream(data, tmp_path):
     (tmp_path / "val/images").mkdir(parents=True)
     (tmp_path / "val/labels").mkdir()

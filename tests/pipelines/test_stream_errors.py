@@ -61,6 +61,7 @@ def test_a_file_that_changed_since_the_check_is_named(tmp_path, change, said):
     assert 1 <= len(first) <= i // 2
 
 
+@pytest.mark.slow
 def test_all_batches_come_when_nothing_is_wrong(dataset):
     found = _evaluation(dataset)
     expected = list(found.batches)
@@ -89,12 +90,14 @@ def test_sizes_that_do_not_go_together_any_more_are_named(dataset):
         list(stream)
 
 
+@pytest.mark.slow
 def test_a_file_that_is_back_when_it_is_looked_at_is_no_traceback(dataset):
     with pytest.raises(UserError, match="NotFoundError, though all can be read now"):
         with _in_order(dataset).naming(lambda: 0):
             raise tf.errors.NotFoundError(None, None, "x.png; No such file")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", [tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError]
 )

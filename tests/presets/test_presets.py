@@ -73,13 +73,13 @@ _FIXED = settings(
 
 
 @pytest.mark.slow
-@settings(_FIXED, max_examples=1)
+@settings(_FIXED, max_examples=5)
 @given(_random_presets())
 def test_random_presets_build_run_save_fold_and_learn(tmp_path_factory, preset):
     _check(tmp_path_factory, preset)
 
 
-@pytest.mark.slow
+@pytest.mark.grid
 @settings(_FIXED, max_examples=15)
 @given(_random_presets())
 def test_many_random_presets(tmp_path_factory, preset):

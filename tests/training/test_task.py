@@ -29,6 +29,7 @@ def test_void_may_be_the_last_class(data):
     assert with_void.colours == (*task.colours, (0, 0, 0))
 
 
+@pytest.mark.slow
 def test_void_pixels_have_its_label_in_every_batch(data):
     with_void = Task.open(recipe(void_is_class=True), data)
     for batches in (with_void.evaluation_batches(), with_void.overlay_samples()):
@@ -194,6 +195,7 @@ def test_a_val_that_is_there_and_empty_is_like_none(tmp_path):
     assert "--split-val" not in str(error.value)
 
 
+@pytest.mark.slow
 def test_processes_share_the_validation_and_begin_with_their_own_samples(
     data, monkeypatch
 ):

@@ -102,7 +102,12 @@ def test_it_learns(whole):
 
 
 @pytest.mark.parametrize(
-    "step", [4, *(pytest.param(step, marks=pytest.mark.slow) for step in (2, 7))]
+    "step",
+    [
+        4,
+        pytest.param(2, marks=pytest.mark.slow),
+        pytest.param(7, marks=pytest.mark.grid),
+    ],
 )
 def test_run_stopped_by_ctrl_c_ends_like_an_uninterrupted_one(
     step, whole, data, tmp_path, monkeypatch
@@ -125,7 +130,7 @@ def test_run_stopped_by_ctrl_c_ends_like_an_uninterrupted_one(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("delay_s", [0.0, 0.1])
+@pytest.mark.parametrize("delay_s", [0.0, pytest.param(0.1, marks=pytest.mark.grid)])
 def test_run_killed_at_any_time_ends_like_an_uninterrupted_one(delay_s, data, tmp_path):
     command = [sys.executable, "-m", "tests.training.tiny_run", str(data)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -306,7 +311,11 @@ def test_a_sum_of_losses_with_balanced_classes_trains_and_goes_on(data, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options", ["", "loss=tuple(LOSSES), loss_class_weights='balanced'"]
+    "options",
+    [
+        pytest.param("", marks=pytest.mark.grid),
+        "loss=tuple(LOSSES), loss_class_weights='balanced'",
+    ],
 )
 def test_two_devices_share_the_batches_and_resume(options, data, tmp_path):
     code = f"""
@@ -373,7 +382,7 @@ def _after(monkeypatch, step, do):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", [6, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [6, pytest.param(8, marks=pytest.mark.grid)])
 def test_run_stopped_by_sigterm_ends_like_an_uninterrupted_one(
     step, whole, data, tmp_path, monkeypatch
 ):
