@@ -41,6 +41,7 @@ def test_kernels_have_few_values_near_the_folded_ones(model, clustered):
             assert np.mean((values - before) ** 2) < 0.05 * before.var()
 
 
+@pytest.mark.slow
 def test_zeros_stay_and_only_the_smallest_weights_join_them(model, clustered):
     def of(model):
         (found,) = [k for k in kernels(model) if k.name == "down0_conv"]
@@ -77,6 +78,7 @@ def test_what_is_no_hyperseg_never_reaches_the_toolkit():
         cluster(dense)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments, rule",
     [

@@ -35,6 +35,7 @@ def test_the_command_writes_a_model_that_compresses(model_file, tmp_path, capsys
     assert out.read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clusters, rule", [(1, "in 2..256: got 1"), (4, "ends in")])
 def test_a_mistake_leaves_nothing(clusters, rule, model_file, tmp_path, capsys):
     out = tmp_path / ("a.keras" if clusters == 1 else "a.h5")

@@ -10,6 +10,7 @@ def model():
     return random_hyperseg()
 
 
+@pytest.mark.slow
 def test_kernels_of_products_are_found_and_nothing_else(model):
     found = {kernel.name for kernel in kernels(model)}
     assert {"stem_conv", "block1a_se_reduce", "top_conv", "down0_conv"} <= found

@@ -10,7 +10,7 @@ from hyperseg_tf import HyperSeg, presets
 from hyperseg_tf.convert import to_pth
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small():
     """A fresh B0 with 3 classes, an architecture that the authors' code can build."""
     preset = replace(
@@ -29,7 +29,7 @@ def small():
     return model
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small_file(small, tmp_path_factory):
     path = tmp_path_factory.mktemp("small") / "small.pth"
     to_pth(small, path)
@@ -41,7 +41,7 @@ def state(small_file):
     return torch.load(small_file, weights_only=True)["state_dict"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _other(small):
     return HyperSeg(small.preset)
 

@@ -67,6 +67,7 @@ def test_a_report_without_activations_lists_every_entry(small, small_file, tmp_p
     assert (tmp_path / "b.pth").read_bytes() == small_file.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_command_refuses_what_makes_no_sense(small_file, tmp_path, capsys):
     path, out = str(small_file), str(tmp_path / "a.keras")
     (tmp_path / "there.keras").write_bytes(b"mine")

@@ -46,6 +46,7 @@ def test_the_folder_of_a_run_means_its_best_model(tiny):
     np.testing.assert_array_equal(model.get_weights()[5], saved.get_weights()[5])
 
 
+@pytest.mark.slow
 def test_what_does_not_depend_on_the_classes_is_taken_from_a_model_for_others(tiny):
     saved, path = tiny
     model = HyperSeg.from_preset("hyperseg_tiny", num_classes=4)

@@ -139,6 +139,7 @@ def test_the_client_gets_the_class_map_that_predict_makes(
     np.testing.assert_array_equal(np.asarray(mask), photograph[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["grpc", "rest"])
 def test_the_client_says_what_the_server_refuses(way, request, client):
     address = request.getfixturevalue(f"{way}_server")

@@ -116,7 +116,7 @@ def test_no_engine_appears_that_does_not_run(builder, tmp_path):
     [
         pytest.param("hyperseg_tiny", "float32", "free", marks=pytest.mark.slow),
         pytest.param("hyperseg_tiny", "int8", 1, marks=pytest.mark.slow),
-        pytest.param("hyperseg_s_camvid", "float16", 1, marks=pytest.mark.slow),
+        pytest.param("hyperseg_s_camvid", "float16", 1, marks=pytest.mark.grid),
         pytest.param("hyperseg_m_cityscapes", "float32", 1, marks=pytest.mark.grid),
         pytest.param("hyperseg_l_voc", "float32", 1, marks=pytest.mark.grid),
     ],

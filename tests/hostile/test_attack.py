@@ -8,7 +8,7 @@ from tests.hostile.attack import run
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "every", "at_least"),
-    [("models", 48, 10), ("pictures", 40, 25), ("requests", 8, 30)],
+    [("models", 96, 5), ("pictures", 80, 12), ("requests", 16, 15)],
 )
 def test_what_is_hostile_does_no_harm_in_a_process_with_limits(kind, every, at_least):
     attack = run((kind,), every=every)

@@ -64,6 +64,7 @@ def test_a_name_stands_for_the_file_at_every_door(known, package):
             np.testing.assert_array_equal(ours, given)
 
 
+@pytest.mark.slow
 def test_a_file_of_that_name_goes_first(known, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / NAME).write_text("mine")

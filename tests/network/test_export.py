@@ -32,6 +32,7 @@ def _spec(*shape):
     return [keras.InputSpec(shape=shape, dtype="float32")]
 
 
+@pytest.mark.slow
 def test_keras_gets_a_folded_copy_in_plain_operations(model, exported):
     model.export("a", opset_version=17, format="onnx")
     ((copy, format, signature, rest),) = exported
@@ -43,6 +44,7 @@ def test_keras_gets_a_folded_copy_in_plain_operations(model, exported):
     assert not model.folded
 
 
+@pytest.mark.slow
 def test_litert_gets_the_size_of_the_preset(model, exported):
     model.export("a", "litert")
     model.export("a", "litert", input_signature=_spec(2, 64, 96, 3))
@@ -50,6 +52,7 @@ def test_litert_gets_the_size_of_the_preset(model, exported):
     assert shapes == [(1, *model.preset.image_size, 3), (2, 64, 96, 3)]
 
 
+@pytest.mark.slow
 def test_openvino_gets_no_known_size_that_is_padded(model, exported):
     model.export("a", "openvino")
     model.export("a", "openvino", input_signature=_spec(None, 128, None, 3))
@@ -95,7 +98,7 @@ np.save(out, y)
     [
         ("tf_saved_model", "a"),
         ("onnx", "a.onnx"),
-        ("openvino", "a.xml"),
+        pytest.param("openvino", "a.xml", marks=pytest.mark.grid),
         ("litert", "a.tflite"),
     ],
 )

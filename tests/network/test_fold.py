@@ -15,11 +15,12 @@ from tests.network.test_model import MODELS
 # Sizes and numbers of groups, patches and layers of what the others have, too.
 _ALIKE = (
     *(f"hyperseg_m_cityscapes_groups_{groups}" for groups in (1, 2, 4, 8)),
-    *(f"hyperseg_l_voc_{n}x{n}_without_positions" for n in (4, 8, 16)),
+    *(f"hyperseg_l_voc_{n}x{n}_without_positions" for n in (1, 4, 8, 16)),
     *(f"hyperseg_l_voc_{n}x{n}" for n in (1, 4, 8)),
     "hyperseg_m_cityscapes",
     "hyperseg_m_cityscapes_paper",
     "hyperseg_s_cityscapes",
+    "hyperseg_s_cityscapes_paper",
     "hyperseg_l_camvid",
     "hyperseg_l_camvid_pspnet18",
     "hyperseg_l_camvid_pspnet50",
@@ -62,7 +63,13 @@ def _difference(found, want):
 
 @pytest.mark.parametrize(
     "name",
-    ["hyperseg_tiny", pytest.param("neighbour", marks=pytest.mark.slow), *REST],
+    [
+        *(
+            pytest.param(n, marks=pytest.mark.slow)
+            for n in ("hyperseg_tiny", "neighbour")
+        ),
+        *REST,
+    ],
 )
 def test_folding_keeps_the_logits_and_leaves_no_normalization(name, tmp_path):
     if name == "neighbour":
@@ -127,6 +134,7 @@ def tiny():
     return _trained(presets.get("hyperseg_tiny"), images), images
 
 
+@pytest.mark.slow
 def test_folding_does_not_touch_the_model(tiny):
     model, _ = tiny
     before = [w.copy() for w in model.get_weights()]

@@ -17,6 +17,7 @@ def model():
     return model
 
 
+@pytest.mark.slow
 def test_kernels_are_rounded_and_the_rest_is_kept(model, tmp_path):
     whole, half = tmp_path / "whole.keras", tmp_path / "half.keras"
     model.save(whole)
@@ -45,6 +46,7 @@ def test_the_optimizer_of_a_compiled_model_is_left_out(model, tmp_path):
     hyperseg_tf.load(tmp_path / "compiled.keras")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [7e4, float("inf")])
 def test_a_kernel_beyond_the_range_is_refused(model, tmp_path, value):
     copy = HyperSeg.from_config(model.get_config())

@@ -203,7 +203,8 @@ SHAPES = [(1, 32, 32), (3, 64, 33), (2, 97, 131)]
         # XLA compiles every level again for every size.
         pytest.param(SHAPES[0], "xla", marks=pytest.mark.slow),
         *(pytest.param(s, "xla", marks=pytest.mark.grid) for s in SHAPES[1:3]),
-        *((s, it) for s in SHAPES for it in ("einsum", "slices")),
+        *((s, "einsum") for s in SHAPES),
+        *(pytest.param(s, "slices", marks=pytest.mark.slow) for s in SHAPES),
         *(pytest.param(s, "fused", marks=pytest.mark.ops) for s in SHAPES),
     ],
 )
@@ -315,6 +316,7 @@ def test_h5_is_refused_when_it_is_saved(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_first_fit_says_that_it_traces(monkeypatch, capsys):
     fitted = []
     monkeypatch.setattr(keras.Model, "fit", lambda *a, **k: fitted.append((a, k)))

@@ -52,10 +52,7 @@ CHAINS = {
 }
 COUNT = 100
 # Tracing the graphs of many transforms takes long.
-EVERY = [
-    "cityscapes_s",
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("voc", "beyond")),
-]
+EVERY = [pytest.param(name, marks=pytest.mark.slow) for name in CHAINS]
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +109,7 @@ def test_drawn_with_replacement_is_repeatable_resumable_and_from_all(data):
     assert sum(len(set(p)) == 5 for p in passes) < 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chain", EVERY)
 def test_bytes_are_what_floats_are_made_of(data, chain):
     options = {"batch_size": 3, "seed": 2, "count": 12}

@@ -66,6 +66,7 @@ def test_corners_are_void_or_the_releases_background():
     assert (release[0].numpy()[corner] == 0).all()
 
 
+@pytest.mark.slow
 def test_angles_fill_their_range_both_ways():
     """The place of a dot tells the angle."""
     label = np.zeros((101, 101), np.uint8)

@@ -57,6 +57,7 @@ def test_the_papers_figures_hold_within_one_per_cent(name):
     assert count.flops / 1e9 == pytest.approx(paper.gflops, rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["hyperseg_s_camvid_resnet18", "hyperseg_l_camvid_pspnet18"]
 )

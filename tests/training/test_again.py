@@ -46,6 +46,7 @@ def test_a_run_is_repeated_from_its_folder(run):
     assert_same_run(run / "run", run / "again")
 
 
+@pytest.mark.slow
 def test_what_is_otherwise_now_is_named(run, tmp_path):
     old_data(tmp_path / "data", 8)
     facts = json.loads((run / "run/run.json").read_text())

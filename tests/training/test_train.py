@@ -104,7 +104,7 @@ def test_it_learns(whole):
 @pytest.mark.parametrize(
     "step",
     [
-        4,
+        pytest.param(4, marks=pytest.mark.grid),
         pytest.param(2, marks=pytest.mark.slow),
         pytest.param(7, marks=pytest.mark.grid),
     ],
