@@ -61,6 +61,20 @@ def add(commands) -> None:
         action="store_true",
         help="write DIR/confidence, too: how probable each pixel's class is, as grey",
     )
+    parser.add_argument(
+        "--explain",
+        action="store_true",
+        help="write DIR/explained, too: the overlay, the confidence, and where the "
+        "generated weights are unlike those seen in training; prints shares of the "
+        "picture",
+    )
+    parser.add_argument(
+        "--like",
+        type=Path,
+        metavar="FOLDER",
+        help="explain beside these pictures of the training (default: beside what "
+        "train wrote into the model)",
+    )
     add_passes(parser)
     parser.set_defaults(run=run)
 
@@ -80,6 +94,8 @@ def run(args: argparse.Namespace) -> int:
         alpha=args.alpha,
         view=args.view,
         confidence=args.confidence,
+        explain=args.explain,
+        like=args.like,
         passes=passes_of(args),
         each=_print,
     )
@@ -92,6 +108,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(written) -> None:
     # Above the bar, which is on the same terminal; to stdout all the same.
-    files = filter(None, (written.classes, written.overlay, written.confidence))
+    optional = (written.confidence, written.explained)
+    files = filter(None, (written.classes, written.overlay, *optional))
     tqdm.write(" ".join(map(str, files)), file=sys.stdout)
+    if written.explanation is not None:
+        tqdm.write(f"{written.source}: {written.explanation}", file=sys.stdout)
     sys.stdout.flush()

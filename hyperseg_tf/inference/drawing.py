@@ -38,3 +38,31 @@ class Drawing:
         present = visualise.classes_in(label, self.num_classes)
         names = [self.names[i] for i in present]
         return visualise.with_legend(picture, names, self.colours[present].tolist())
+
+    def explained(
+        self,
+        image: np.ndarray,
+        label: np.ndarray,
+        confidence: np.ndarray,
+        percent: np.ndarray,
+        title: str,
+    ) -> np.ndarray:
+        """The overlay beside what explains it, as `visualise.explained`, uint8.
+
+        Args:
+            image: uint8 (H, W, 3).
+            label: Classes (H, W).
+            confidence: Their probabilities (H, W).
+            percent: Of the training's patches that are less unlike, (H, W).
+            title: Above the panels.
+        """
+        present = visualise.classes_in(label, self.num_classes)
+        return visualise.explained(
+            image,
+            visualise.overlay(image, label, self.colours, self.alpha),
+            confidence,
+            percent,
+            title,
+            [self.names[i] for i in present],
+            self.colours[present].tolist(),
+        )

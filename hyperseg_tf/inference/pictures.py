@@ -24,8 +24,8 @@ from hyperseg_tf.base.regular_file import open_regular
 from hyperseg_tf.inference.inputs import absent, left_out, no_picture
 from hyperseg_tf.inference.memory import out_of_memory
 
-# Folders of the results; the last where it is asked for.
-PARTS = ("classes", "overlays", "confidence")
+# Folders of the results; the last ones where they are asked for.
+PARTS = ("classes", "overlays", "confidence", "explained")
 
 _DEEP = ("I;16", "LA;16", "RGB;16", "RGBA;16", "RGBX;16")
 

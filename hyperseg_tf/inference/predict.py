@@ -3,7 +3,7 @@
 import errno
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -16,6 +16,7 @@ from hyperseg_tf.base.limit import Limit
 from hyperseg_tf.base.progress import Progress, bar
 from hyperseg_tf.inference import pictures
 from hyperseg_tf.inference.drawing import Drawing
+from hyperseg_tf.inference.explain import Explainer, Explanation
 from hyperseg_tf.inference.finite import NotFinite, check_finite
 from hyperseg_tf.inference.memory import out_of_memory
 from hyperseg_tf.inference.one_picture import one_picture
@@ -27,6 +28,9 @@ from hyperseg_tf.inference.segmenter import (
     open_model,
 )
 from hyperseg_tf.network.bundled import MODELS, is_bundled
+
+# Of `pictures.PARTS`, fields of `Written` where they are asked for.
+_OPTIONAL = ("confidence", "explained")
 
 
 def predict(
@@ -97,12 +101,14 @@ def _logits(model: keras.Model, image: np.ndarray):
 
 @dataclass(frozen=True)
 class Written:
-    """One predicted picture: the input and the files made of it."""
+    """One predicted picture: the input, the files made of it, what explains it."""
 
     source: Path
     classes: Path
     overlay: Path
     confidence: Path | None = None
+    explained: Path | None = None
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,8 @@ def predict_files(
     alpha: float = 0.5,
     view: str = "overlay",
     confidence: bool = False,
+    explain: bool = False,
+    like: str | Path | None = None,
     passes: Passes | None = None,
     max_pixels: int = pictures.MAX_PIXELS,
     progress: Progress | None = None,
@@ -160,6 +168,11 @@ def predict_files(
         view: How overlays are drawn, one of `visualise.VIEWS`.
         confidence: Write `out/confidence`, too: the probability of each pixel's class
             as grey of 0..255, at the picture's own size.
+        explain: Write `out/explained`, too: the overlay, the probability of each
+            pixel's class, and where the generated weights are unlike those seen in
+            training.
+        like: Folder, or file, of pictures of the training to compare with; None for
+            what `train` wrote into the model.
         passes: Windows, sizes and mirror images of every picture; None for one pass.
         max_pixels: Of a picture that the network sees as a whole, padding included;
             larger ones are seen through windows of the size that the preset is for.
@@ -167,10 +180,11 @@ def predict_files(
         each: Called with every picture whose files are written.
 
     Raises:
-        UserError: The model cannot be read, `out` cannot be made, or no input names
-            a picture. What is wrong with one picture is no error here but a line in
-            `errors`: it is no file, unreadable or too large, the model's logits for it
-            are not finite, or its results cannot be written.
+        UserError: The model cannot be read, `out` cannot be made, no input names
+            a picture, or `explain` is asked of a model that generates no weights or
+            has nothing to compare them with. What is wrong with one picture is no error
+            here but a line in `errors`: it is no file, unreadable or too large, the
+            model's logits for it are not finite, or its results cannot be written.
         ValueError: `image_size` and windows at once; there is no such view.
         OSError: The disk is full.
     """
@@ -196,7 +210,13 @@ def predict_files(
         raise ValueError(
             f"a view is one of {', '.join(visualise.VIEWS)}: got {view!r}."
         )
-    for folder in pictures.PARTS if confidence else pictures.PARTS[:2]:
+    segmenter = Segmenter(model, image_size, passes, max_pixels)
+    explainer = None
+    if explain or like is not None:
+        explainer = Explainer(model, segmenter, like and _pictures_of(like))
+    wanted = dict(zip(_OPTIONAL, (confidence, explainer is not None), strict=True))
+    parts = [part for part in pictures.PARTS if wanted.get(part, True)]
+    for folder in parts:
         try:
             (out / folder).mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -204,7 +224,6 @@ def predict_files(
                 f"results are written to a folder: {out / folder}: {error.strerror}; "
                 "name another --out."
             ) from None
-    segmenter = Segmenter(model, image_size, passes, max_pixels)
     draw = Drawing(model, alpha, view)
     if draw.note:
         notes.append(draw.note)
@@ -212,10 +231,13 @@ def predict_files(
     progress = progress or bar("predicting")
     written = []
     for done, (source, name) in enumerate(pictures.outputs(found, out), 1):
-        files = [out / part / name for part in pictures.PARTS]
-        result = Written(source, *files if confidence else files[:2])
+        files = {part: out / part / name for part in parts}
+        classes, overlay = files["classes"], files["overlays"]
+        optional = {part: files.get(part) for part in _OPTIONAL}
+        result = Written(source, classes, overlay, **optional)
         try:
-            _predict_file(result, segmenter, draw, limit)
+            explanation = _predict_file(result, segmenter, draw, explainer, limit)
+            result = replace(result, explanation=explanation)
         except NotFinite as error:
             errors.append(f"{source}: {error}")
         except UserError as error:
@@ -235,9 +257,21 @@ def predict_files(
     return Predictions(tuple(written), tuple(errors), tuple(notes))
 
 
+def _pictures_of(like: str | Path) -> list[Path]:
+    errors: list[str] = []
+    found = [path for path, _ in pictures.find([like], Path(like) / "_", errors)]
+    if not found:
+        raise UserError("; ".join(errors).rstrip(".") + ".")
+    return found
+
+
 def _predict_file(
-    result: Written, segmenter: Segmenter, draw: Drawing, limit: Limit
-) -> None:
+    result: Written,
+    segmenter: Segmenter,
+    draw: Drawing,
+    explainer: Explainer | None,
+    limit: Limit,
+) -> Explanation | None:
     """Read one picture and write the files made of it.
 
     Raises:
@@ -245,15 +279,25 @@ def _predict_file(
         OSError: The disk is full, so that no other picture can be written either.
     """
     image = pictures.read_picture(result.source, limit)
-    if result.confidence is None:
-        label, sure = segmenter.class_maps(image[None])[0], None
+    sure = explanation = percent = None
+    if result.confidence is None and explainer is None:
+        label = segmenter.class_maps(image[None])[0]
     else:
         label, sure = (maps[0] for maps in segmenter.confident_maps(image[None]))
+    if explainer is not None:
+        try:
+            percent, explanation = explainer(image, sure)
+        except UserError as error:
+            raise UserError(f"{result.source}: {error}") from None
     try:
         pictures.write_png(result.classes, label)
-        if sure is not None:
+        if result.confidence is not None:
             pictures.write_png(result.confidence, visualise.shades(sure))
         pictures.write_png(result.overlay, draw(image, label))
+        if explanation is not None:
+            title = f"{result.source.name}: {explanation}"
+            panels = draw.explained(image, label, sure, percent, title)
+            pictures.write_png(result.explained, panels)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT) or out_of_memory(error):
             raise
@@ -262,3 +306,4 @@ def _predict_file(
             f"{error.filename or result.classes}: {error.strerror or error}; "
             "rename it or name another --out."
         ) from None
+    return explanation

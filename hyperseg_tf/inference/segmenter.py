@@ -97,6 +97,12 @@ class Segmenter:
             return None
         return self._made_for or DEFAULT_WINDOW
 
+    def network_size(self, size: tuple[int, int]) -> tuple[int, int] | None:
+        """What a picture (height, width) is resized to; None where it is not."""
+        if isinstance(self.image_size, int):
+            return _of_shape(size, self.image_size)
+        return self.image_size
+
     def class_maps(self, images: np.ndarray) -> np.ndarray:
         """uint8 (B, H, W, 3) RGB to class indices, uint8 (B, H, W).
 
@@ -164,9 +170,7 @@ class Segmenter:
     def _once(self, images, scale: float):
         """Logits of one pass at a multiple of the size, at the pictures' own size."""
         size = images.shape[1:3]
-        seen = self.image_size
-        if isinstance(seen, int):
-            seen = _of_shape(size, seen)
+        seen = self.network_size(size)
         if scale != 1:
             seen = tuple(max(1, round(scale * side)) for side in seen or size)
         x, (height, width) = pixels.to_input(images, seen)

@@ -19,6 +19,7 @@ from hyperseg_tf.training.overlays import Overlays
 from hyperseg_tf.training.pruning import Pruning, first_epoch
 from hyperseg_tf.training.run_folder import RunFolder
 from hyperseg_tf.training.saving import SAVE_EVERY_MINUTES, SaveLatest
+from hyperseg_tf.training.seen import describing
 from hyperseg_tf.training.task import Task
 from hyperseg_tf.training.tensorboard import TensorBoardLog
 from hyperseg_tf.visualise import said_of_colours
@@ -80,7 +81,9 @@ def callbacks(
         measure,
         logs.EpochBar(position) if bar else None,
         logs.EpochLine(position, lambda: measure.remaining, finish_by),
-        scores.SaveBest(folder, facts, twin, first_epoch(recipe)),
+        scores.SaveBest(
+            folder, facts, twin, first_epoch(recipe), describing(task, twin)
+        ),
         scores.Patience(recipe, facts, position) if recipe.patience else None,
         scores.SaveSparsity(folder, facts, twin) if pruning else None,
         log,

@@ -88,6 +88,7 @@ class SaveBest(keras.callbacks.Callback):
     Args:
         twin: The validated copy of the model; without optimizer and strategy.
         first_epoch: Number, from 0, of the first that may be kept.
+        describe: Called with the twin before it is written, to complete its metadata.
     """
 
     def __init__(
@@ -96,18 +97,22 @@ class SaveBest(keras.callbacks.Callback):
         facts: dict[str, Any],
         twin: keras.Model,
         first_epoch: int = 0,
+        describe: Callable[[keras.Model], None] | None = None,
     ):
         super().__init__()
         self.folder = folder
         self.facts = facts
         self.twin = twin
         self.first_epoch = first_epoch
+        self.describe = describe
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch < self.first_epoch:
             return
         best = self.facts["best"]
         if best is None or logs["val_miou"] > best["val_miou"]:
+            if self.describe and processes.first():
+                self.describe(self.twin)
             save_model(self.twin, self.folder.best)
             self.facts["best"] = {"epoch": epoch + 1, "val_miou": logs["val_miou"]}
             self.folder.write_facts(self.facts)

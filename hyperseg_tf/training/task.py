@@ -193,6 +193,17 @@ class Task:
             return self._in_order(self.evaluate_set, size)
         return self._in_order(self.evaluate_set.subset(own), size) if own else ()
 
+    def training_pictures(self, count: int) -> Stream:
+        """Whole training samples, prepared as those of validation are, one by one.
+
+        Args:
+            count: At most so many, spread over the data and in no order.
+        """
+        total = len(self.train_set)
+        chosen = np.linspace(0, total - 1, min(count, total)).round().astype(int)
+        mixed = np.random.default_rng(self.recipe.seed).permutation(chosen)
+        return self._in_order(self.train_set.subset(mixed), 1)
+
     def overlay_samples(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """The validation samples to be drawn, spread evenly over the data.
 

@@ -1,6 +1,6 @@
 """Pictures for people: class maps, overlays, legends, confusion matrices.
 
-Needs PIL and NumPy only, matplotlib for the confusion matrix when it is drawn.
+Needs PIL and NumPy only, matplotlib where figures are drawn.
 """
 
 from hyperseg_tf.visualise.class_map import (
@@ -19,6 +19,7 @@ from hyperseg_tf.visualise.distinct import (
     drawn_palette,
     said_of_colours,
 )
+from hyperseg_tf.visualise.explanation import explained
 from hyperseg_tf.visualise.views import VIEWS, drawn, enlargement, shades
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "drawn",
     "drawn_palette",
     "enlargement",
+    "explained",
     "overlay",
     "palette",
     "places",
