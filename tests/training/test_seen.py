@@ -47,7 +47,9 @@ def test_too_few_pictures_leave_the_model_without(tmp_path):
 @pytest.mark.slow
 def test_a_trained_model_explains_a_picture(tmp_path, capsys):
     data = write_data(tmp_path / "data", train=12)
-    options = recipe(preset="hyperseg_tiny", epochs=1, samples_per_epoch=4)
+    crops = (RandomCrop(40, 48), Normalise())
+    length = {"epochs": 1, "samples_per_epoch": 4}
+    options = recipe(preset="hyperseg_tiny", train=crops, **length)
     trained = train(options, data, tmp_path / "run")
     assert load(trained.model).metadata[METADATA]["pictures"] == 12
     source = tmp_path / "a.png"
