@@ -11,9 +11,11 @@ def add(commands) -> None:
     parser = commands.add_parser(
         "benchmark",
         help="time a model, or all its exports, on this machine",
-        description="Time the folded, frozen model: normalised image in, logits out. "
-        "With --formats: export the model, run every export in its own runtime, in "
-        "turns, and show size, speed, memory and agreement beside the model's own.",
+        description="Time the folded, frozen model: normalised image in, logits out; "
+        "or, with --end-to-end, from the bytes of a JPEG to those of a mask. Calls of "
+        "several implementations come in turns. With --formats: export the model, run "
+        "every export in its own runtime, in turns, and show size, speed, memory and "
+        "agreement beside the model's own.",
     )
     parser.add_argument("model", help=".keras file, or the name of a preset")
     parser.add_argument(
@@ -29,6 +31,21 @@ def add(commands) -> None:
     )
     parser.add_argument("--threads", type=int, metavar="N")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers")
+    parser.add_argument(
+        "--implementation",
+        metavar="LIST",
+        help="of the dynamic convolution, several with commas: fused,xla,slices,einsum",
+    )
+    parser.add_argument(
+        "--compare",
+        action="store_true",
+        help="all implementations in turns, with ratios to the fused one",
+    )
+    parser.add_argument(
+        "--end-to-end",
+        action="store_true",
+        help="decode, normalise, classes and encoding are in it, as predict does them",
+    )
     formats = parser.add_argument_group("exports")
     formats.add_argument(
         "--formats",
@@ -62,6 +79,14 @@ def run(args: argparse.Namespace) -> int:
     for name in ("calibrate", "labels"):
         if args.formats is None and getattr(args, name) is not None:
             raise UserError(f"--{name} is for exports: add --formats all.")
+    if args.compare and args.implementation:
+        raise UserError("--compare is all implementations: leave out --implementation.")
+    for name in ("compare", "implementation", "end_to_end"):
+        if args.formats is not None and getattr(args, name):
+            raise UserError(
+                f"--{name.replace('_', '-')} is of the model, --formats of its "
+                "exports: leave out one of them."
+            )
     result = _benchmark(args) if args.formats is None else _comparison(args)
     print(result.table())
     if args.json:
@@ -79,7 +104,13 @@ def _benchmark(args: argparse.Namespace):
         batch_size=args.batch,
         calls=args.calls,
         threads=args.threads,
+        implementations="all" if args.compare else _names(args.implementation),
+        end_to_end=args.end_to_end,
     )
+
+
+def _names(text: str | None) -> list[str] | None:
+    return text and [name.strip() for name in text.split(",")]
 
 
 def _comparison(args: argparse.Namespace):

@@ -1,72 +1,23 @@
-"""Latency of one model on this machine: folded, frozen, batch by batch."""
+"""Latency of one model on this machine: the network alone, or bytes to bytes."""
 
-import json
-import os
-import statistics
+import io
+import random
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from hyperseg_tf.base.atomic import atomic_file
-from hyperseg_tf.base.machine import processor, usable_cores
-from hyperseg_tf.base.versions import versions
+from hyperseg_tf.base import machine
+from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.text import first_line
+from hyperseg_tf.inference.pictures import rgb
+from hyperseg_tf.inference.segmenter import Segmenter
 from hyperseg_tf.network.named import open_named
+from hyperseg_tf.ops import choice
 from hyperseg_tf.profiling.freeze import freeze
-
-
-@dataclass(frozen=True, kw_only=True)
-class Benchmark:
-    """Latencies of one model at one size.
-
-    Attributes:
-        model: Name of the preset, or the file.
-        size: (height, width) of the images.
-        batch_size: Images per call.
-        device: What it ran on.
-        threads: Threads of one operation; None where TensorFlow chose.
-        warm_up_ms: The first call, compilation included.
-        latencies_ms: Every timed call, in order.
-    """
-
-    model: str
-    size: tuple[int, int]
-    batch_size: int
-    device: str
-    threads: int | None
-    warm_up_ms: float
-    latencies_ms: tuple[float, ...]
-    versions: dict[str, str] = field(default_factory=versions)
-
-    @property
-    def median_ms(self) -> float:
-        """Half of the calls took no longer."""
-        return statistics.median(self.latencies_ms)
-
-    @property
-    def p95_ms(self) -> float:
-        """95 % of the calls took no longer."""
-        return float(np.percentile(self.latencies_ms, 95))
-
-    def table(self) -> str:
-        """The result as text, for people."""
-        height, width = self.size
-        return (
-            f"{self.model} at {height}x{width}, batch {self.batch_size}, "
-            f"{self.device}\n"
-            f"median {self.median_ms:.1f} ms, p95 {self.p95_ms:.1f} ms, "
-            f"fastest {min(self.latencies_ms):.1f} ms of {len(self.latencies_ms)} "
-            f"calls; {1000 * self.batch_size / self.median_ms:.1f} images/s"
-        )
-
-    def write_json(self, path: str | os.PathLike) -> None:
-        """Write the result, atomically."""
-        data = {**asdict(self), "median_ms": self.median_ms, "p95_ms": self.p95_ms}
-        with atomic_file(path) as temporary:
-            temporary.write_text(json.dumps(data, indent=2) + "\n", "utf-8")
+from hyperseg_tf.profiling.timings import END_TO_END, NETWORK, Benchmark, Timed
 
 
 def run(
@@ -77,21 +28,30 @@ def run(
     calls: int = 50,
     warm_up: int = 5,
     threads: int | None = None,
+    implementations: Sequence[str] | str | None = None,
+    end_to_end: bool = False,
 ) -> Benchmark:
-    """Time the inference form of a model: normalised image in, logits out.
+    """Time the inference form of a model.
 
     Args:
         model: A model, its `.keras` file, or the name of a preset (random weights:
             they change no latency).
         size: (height, width); None for the preset's evaluation size.
         batch_size: Images per call.
-        calls: Timed calls.
+        calls: Timed calls of each implementation.
         warm_up: Calls before the clock starts.
         threads: Threads of one operation; must be given before TensorFlow computes
             anything in this process.
+        implementations: Of the dynamic convolution, called in turns in an order that
+            is drawn anew each time; "all" for every one of `choice.IMPLEMENTATIONS` but
+            "auto", of which those that cannot run here are left out with the reason.
+            None for the one that the model has.
+        end_to_end: JPEG decoding, classes and PNG encoding are in it, as `predict`
+            does them one after the other; the implementation is `predict`'s.
 
     Raises:
-        UserError: There is no such preset or file.
+        UserError: There is no such preset or file, implementations are asked for that
+            do not exist, cannot run here, or change nothing.
         ValueError: A number is out of range.
     """
     for name, value in (("batch_size", batch_size), ("calls", calls)):
@@ -101,38 +61,138 @@ def run(
         _limit_threads(threads)
     name = str(model) if isinstance(model, str | Path) else model.name
     model = open_named(model)
+    dynamic = hasattr(model, "fold") and model.preset.dynamic
+    _check(implementations, dynamic, end_to_end)
     if size is None:
         size = model.preset.image_size
-    images = np.random.default_rng(0).normal(size=(batch_size, *size, 3))
-    call = frozen(model, images.astype("float32"))
-    start = time.perf_counter()
-    call()
-    first = time.perf_counter() - start
-    for _ in range(warm_up):
-        call()
-    latencies = []
-    for _ in range(calls):
-        start = time.perf_counter()
-        call()
-        latencies.append(1000 * (time.perf_counter() - start))
+    load = machine.load()
+    if end_to_end:
+        used = choice.for_any_size() if dynamic else "none"
+        steps, left_out = {used: _bytes_to_bytes(model, size, batch_size)}, ()
+    else:
+        images = np.random.default_rng(0).normal(size=(batch_size, *size, 3))
+        images = images.astype("float32")
+        steps, left_out = _networks(model, images, dynamic and implementations)
     return Benchmark(
         model=name,
         size=tuple(size),
         batch_size=batch_size,
+        job=END_TO_END if end_to_end else NETWORK,
+        precision=model.compute_dtype,
         device=_device(),
+        cores=machine.usable_cores(),
         threads=threads,
-        warm_up_ms=1000 * first,
-        latencies_ms=tuple(latencies),
+        load=load,
+        timed=_in_turns(steps, warm_up, calls),
+        left_out=left_out,
+        peak_bytes=machine.peak_memory(),
     )
 
 
-def frozen(model: keras.Model, images: np.ndarray) -> Callable[[], np.ndarray]:
+def _check(implementations, dynamic: bool, end_to_end: bool) -> None:
+    if implementations is None:
+        return
+    if end_to_end:
+        raise UserError(
+            "bytes to bytes is timed as predict does it: got implementations, too; "
+            f"leave them out, or set {choice.ENVIRONMENT}."
+        )
+    if not dynamic:
+        raise UserError(
+            "implementations are those of the dynamic convolution: this model has "
+            "none; leave them out."
+        )
+    for name in () if implementations == "all" else implementations:
+        if name not in choice.IMPLEMENTATIONS:
+            raise UserError(
+                f"an implementation is one of {', '.join(choice.IMPLEMENTATIONS)}: got "
+                f"{name!r}."
+            )
+
+
+def _networks(model, images, implementations):
+    """What computes the logits, by implementation, and what is left out."""
+    if not implementations:
+        used = "none"
+        if hasattr(model, "fold") and model.preset.dynamic:
+            used = choice.resolve(model.implementation)
+        return {used: frozen(model, images)}, ()
+    every = implementations == "all"
+    names = choice.IMPLEMENTATIONS[:0:-1] if every else implementations
+    steps, left_out = {}, []
+    for name in names:
+        try:
+            used = choice.resolve(name)
+        except RuntimeError as error:
+            if not every:
+                raise UserError(first_line(error)) from error
+            left_out.append((name, first_line(error)))
+            continue
+        steps.setdefault(used, frozen(model, images, used))
+    return steps, tuple(left_out)
+
+
+def _bytes_to_bytes(model, size, batch_size) -> Callable[[], list[bytes]]:
+    from PIL import Image
+
+    segment = Segmenter(model).class_maps
+    rng = np.random.default_rng(0)
+    files = []
+    for _ in range(batch_size):
+        # Smooth, as photographs are: noise would be a JPEG of many times the bytes.
+        small = rng.integers(0, 256, (*(-(-side // 16) for side in size), 3), np.uint8)
+        file = io.BytesIO()
+        picture = Image.fromarray(small).resize(size[::-1], Image.Resampling.BICUBIC)
+        picture.save(file, "JPEG", quality=90)
+        files.append(file.getvalue())
+
+    def decoded(data: bytes) -> np.ndarray:
+        with Image.open(io.BytesIO(data)) as picture:
+            return rgb(picture, "the picture")
+
+    def encoded(class_map: np.ndarray) -> bytes:
+        file = io.BytesIO()
+        Image.fromarray(class_map).save(file, "PNG", compress_level=1)
+        return file.getvalue()
+
+    return lambda: [encoded(m) for m in segment(np.stack([*map(decoded, files)]))]
+
+
+def _in_turns(steps, warm_up: int, calls: int) -> tuple[Timed, ...]:
+    first, wall, cpu = ({name: [] for name in steps} for _ in range(3))
+    for name, step in steps.items():
+        start = time.perf_counter()
+        step()
+        first[name] = 1000 * (time.perf_counter() - start)
+    order = random.Random(0)
+    for i in range(warm_up + calls):
+        for name in order.sample(list(steps), len(steps)):
+            start, spent = time.perf_counter(), time.process_time()
+            steps[name]()
+            seconds = time.perf_counter() - start, time.process_time() - spent
+            if i >= warm_up:
+                wall[name].append(1000 * seconds[0])
+                cpu[name].append(1000 * seconds[1])
+    return tuple(
+        Timed(
+            implementation=name,
+            first_ms=first[name],
+            latencies_ms=tuple(wall[name]),
+            cpu_ms=tuple(cpu[name]),
+        )
+        for name in steps
+    )
+
+
+def frozen(
+    model: keras.Model, images: np.ndarray, implementation: str | None = None
+) -> Callable[[], np.ndarray]:
     """Return a function that computes the logits of `images` as fast as we can.
 
     Batch norms are folded and variables turned into constants; one shape only.
     """
     if hasattr(model, "fold"):
-        model = model.fold()
+        model = model.fold(implementation)
     if keras.backend.backend() != "tensorflow":
         return lambda: keras.ops.convert_to_numpy(model(images, training=False))
     import tensorflow as tf
@@ -169,4 +229,4 @@ def _device() -> str:
         if gpus:
             details = tf.config.experimental.get_device_details(gpus[0])
             return details.get("device_name", "GPU")
-    return f"{processor()}, {usable_cores()} CPUs"
+    return machine.processor()
