@@ -1,8 +1,8 @@
 """Class maps of pictures: one array, or files and folders to PNG files."""
 
-import errno
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,13 +12,13 @@ import numpy as np
 from hyperseg_tf import visualise
 from hyperseg_tf.base import pixels
 from hyperseg_tf.base.errors import UserError
-from hyperseg_tf.base.limit import Limit
 from hyperseg_tf.base.progress import Progress, bar
 from hyperseg_tf.inference import pictures
 from hyperseg_tf.inference.drawing import Drawing
-from hyperseg_tf.inference.explain import Explainer, Explanation
+from hyperseg_tf.inference.explain import Explainer
 from hyperseg_tf.inference.finite import NotFinite, check_finite
 from hyperseg_tf.inference.memory import out_of_memory
+from hyperseg_tf.inference.one_file import OneFile, Written
 from hyperseg_tf.inference.one_picture import one_picture
 from hyperseg_tf.inference.passes import Passes
 from hyperseg_tf.inference.preprocess import Picture
@@ -27,6 +27,7 @@ from hyperseg_tf.inference.segmenter import (
     best_classes,
     open_model,
 )
+from hyperseg_tf.inference.stages import in_stages
 from hyperseg_tf.network.bundled import MODELS, is_bundled
 
 # Of `pictures.PARTS`, fields of `Written` where they are asked for.
@@ -97,18 +98,6 @@ def _logits(model: keras.Model, image: np.ndarray):
     """Logits (1, H, W, C) of a picture, uint8 (H, W, 3)."""
     x, (height, width) = pixels.to_input(image[None])
     return model(x, training=False)[:, :height, :width]
-
-
-@dataclass(frozen=True)
-class Written:
-    """One predicted picture: the input, the files made of it, what explains it."""
-
-    source: Path
-    classes: Path
-    overlay: Path
-    confidence: Path | None = None
-    explained: Path | None = None
-    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True)
@@ -227,33 +216,37 @@ def predict_files(
     draw = Drawing(model, alpha, view)
     if draw.note:
         notes.append(draw.note)
-    limit = pictures.DECODED
+    files = OneFile(segmenter, draw, explainer)
     progress = progress or bar("predicting")
     written = []
-    for done, (source, name) in enumerate(pictures.outputs(found, out), 1):
-        files = {part: out / part / name for part in parts}
-        classes, overlay = files["classes"], files["overlays"]
-        optional = {part: files.get(part) for part in _OPTIONAL}
-        result = Written(source, classes, overlay, **optional)
-        try:
-            explanation = _predict_file(result, segmenter, draw, explainer, limit)
-            result = replace(result, explanation=explanation)
-        except NotFinite as error:
-            errors.append(f"{source}: {error}")
-        except UserError as error:
-            errors.append(str(error))
-        except Exception as error:
-            if not out_of_memory(error):
-                raise
-            errors.append(
-                f"{source}: memory does not suffice; shrink it, give the network a "
-                "--size or smaller windows (--window)."
-            )
-        else:
-            written.append(result)
-            if each:
-                each(result)
-        progress(done, len(found))
+    todo = [
+        Written(
+            source,
+            *(out / part / name for part in ("classes", "overlays")),
+            **{part: out / part / name for part in _OPTIONAL if part in parts},
+        )
+        for source, name in pictures.outputs(found, out)
+    ]
+    with closing(in_stages(todo, files.read, files.answer, files.write)) as stages:
+        for done, (result, explanation) in enumerate(stages, 1):
+            try:
+                result = replace(result, explanation=explanation.result())
+            except NotFinite as error:
+                errors.append(f"{result.source}: {error}")
+            except UserError as error:
+                errors.append(str(error))
+            except Exception as error:
+                if not out_of_memory(error):
+                    raise
+                errors.append(
+                    f"{result.source}: memory does not suffice; shrink it, give the "
+                    "network a --size or smaller windows (--window)."
+                )
+            else:
+                written.append(result)
+                if each:
+                    each(result)
+            progress(done, len(found))
     return Predictions(tuple(written), tuple(errors), tuple(notes))
 
 
@@ -263,47 +256,3 @@ def _pictures_of(like: str | Path) -> list[Path]:
     if not found:
         raise UserError("; ".join(errors).rstrip(".") + ".")
     return found
-
-
-def _predict_file(
-    result: Written,
-    segmenter: Segmenter,
-    draw: Drawing,
-    explainer: Explainer | None,
-    limit: Limit,
-) -> Explanation | None:
-    """Read one picture and write the files made of it.
-
-    Raises:
-        UserError: What is wrong with this picture, or with the names of its results.
-        OSError: The disk is full, so that no other picture can be written either.
-    """
-    image = pictures.read_picture(result.source, limit)
-    sure = explanation = percent = None
-    if result.confidence is None and explainer is None:
-        label = segmenter.class_maps(image[None])[0]
-    else:
-        label, sure = (maps[0] for maps in segmenter.confident_maps(image[None]))
-    if explainer is not None:
-        try:
-            percent, explanation = explainer(image, sure)
-        except UserError as error:
-            raise UserError(f"{result.source}: {error}") from None
-    try:
-        pictures.write_png(result.classes, label)
-        if result.confidence is not None:
-            pictures.write_png(result.confidence, visualise.shades(sure))
-        pictures.write_png(result.overlay, draw(image, label))
-        if explanation is not None:
-            title = f"{result.source.name}: {explanation}"
-            panels = draw.explained(image, label, sure, percent, title)
-            pictures.write_png(result.explained, panels)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT) or out_of_memory(error):
-            raise
-        raise UserError(
-            f"{result.source}: its class map and overlay can be written: "
-            f"{error.filename or result.classes}: {error.strerror or error}; "
-            "rename it or name another --out."
-        ) from None
-    return explanation

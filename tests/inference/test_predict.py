@@ -365,7 +365,9 @@ def test_every_picture_is_told_of_when_it_is_done(tmp_path, model):
         )
 
     predict_files(model, [tmp_path], tmp_path / "out", each=each)
-    assert told == [("a.png", 1), ("b.png", 2), ("c.png", 3)]
+    assert [name for name, _ in told] == ["a.png", "b.png", "c.png"]
+    # The next may be written already, the one after it not.
+    assert all(i <= count <= i + 1 for i, (_, count) in enumerate(told, 1))
 
 
 def test_lists_and_probabilities_are_those_of_each_picture(tmp_path):
