@@ -61,6 +61,7 @@ def test_another_kind_of_picture_is_more_unlike_than_held_out_ones(explainer):
         assert found.typical > 95 > max(h.typical for h in held_out)
 
 
+@pytest.mark.slow
 def test_through_windows_what_is_strange_is_found_where_it_lies(model, explainer):
     # Without windows the gates of the backbone tell every patch of it.
     segmenter = Segmenter(model, passes=Passes(window=(96, 160), overlap=0))
@@ -75,6 +76,7 @@ def test_through_windows_what_is_strange_is_found_where_it_lies(model, explainer
     np.testing.assert_allclose(percent[:, :160], alone, atol=0.5)
 
 
+@pytest.mark.slow
 def test_patches_are_drawn_where_they_are_in_a_resized_picture(model, explainer):
     resized = Explainer(model, Segmenter(model, (96, 160)), explainer.seen)
     image = scene(103).repeat(2, axis=0).repeat(2, axis=1)[:191]
@@ -107,6 +109,7 @@ def test_a_model_that_knows_nothing_of_its_training_says_what_to_do(model):
         Explainer(model, Segmenter(model))
 
 
+@pytest.mark.slow
 def test_what_a_model_knows_is_read_from_its_file(tmp_path, model, explainer, capsys):
     copy = HyperSeg.from_config(model.get_config())
     copy.set_weights(model.get_weights())

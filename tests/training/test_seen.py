@@ -18,6 +18,7 @@ def recipe(**changes):
     return tiny_run.recipe(**{"train": (RandomCrop(12, 14), Normalise()), **changes})
 
 
+@pytest.mark.slow
 def test_a_model_gets_what_its_training_pictures_are_like(tmp_path):
     task = Task.open(recipe(), write_data(tmp_path / "data", train=7))
     model = random_hyperseg()
@@ -36,6 +37,7 @@ def test_what_generates_no_weights_has_nothing_to_describe(tmp_path):
     assert describing(task, build("two_layers", 3, None)) is None
 
 
+@pytest.mark.slow
 def test_too_few_pictures_leave_the_model_without(tmp_path):
     task = Task.open(recipe(), write_data(tmp_path / "data", train=1))
     model = random_hyperseg()
