@@ -11,6 +11,7 @@ import numpy as np
 
 from hyperseg_tf.base import machine
 from hyperseg_tf.base.errors import UserError
+from hyperseg_tf.base.picture_file import open_header
 from hyperseg_tf.base.text import first_line
 from hyperseg_tf.inference.pictures import rgb
 from hyperseg_tf.inference.segmenter import Segmenter
@@ -147,7 +148,7 @@ def _bytes_to_bytes(model, size, batch_size) -> Callable[[], list[bytes]]:
         files.append(file.getvalue())
 
     def decoded(data: bytes) -> np.ndarray:
-        with Image.open(io.BytesIO(data)) as picture:
+        with open_header(io.BytesIO(data)) as picture:
             return rgb(picture, "the picture")
 
     def encoded(class_map: np.ndarray) -> bytes:
