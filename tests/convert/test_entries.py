@@ -8,6 +8,7 @@ from hyperseg_tf.convert.released import entries as released
 from tests.golden import state_dict
 
 
+@pytest.mark.slow
 def test_a_released_state_that_does_not_fit_is_refused():
     model = HyperSeg.from_preset("hyperseg_tiny")
     entries = {

@@ -41,7 +41,14 @@ def test_there_are_many_hostile_files_and_the_good_ones_are_good(tmp_path):
         assert values(tmp_path / "a.pth") == {"state_dict": {"x": wanted}}
 
 
-@pytest.mark.parametrize("case", HOSTILE)
+@pytest.mark.parametrize(
+    "case",
+    [
+        # Every operation of pickle there is: seconds.
+        pytest.param(case, marks=pytest.mark.slow if "opcodes" in case else [])
+        for case in HOSTILE
+    ],
+)
 def test_a_hostile_file_gives_one_error_and_nothing_else(tmp_path, case):
     from hyperseg_tf.convert import pth_to_keras
 

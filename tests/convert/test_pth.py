@@ -183,6 +183,7 @@ def test_names_of_wrappers_are_taken_off(state, tmp_path, what, wrapped):
             np.testing.assert_array_equal(read(key), value.numpy().squeeze())
 
 
+@pytest.mark.slow
 def test_a_wrapped_state_dict_fills_a_model(small, other, state, tmp_path):
     wrapped = {f"module._orig_mod.module.{k}": v for k, v in state.items()}
     torch.save(wrapped, tmp_path / "a.pth")

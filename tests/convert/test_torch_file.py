@@ -65,6 +65,7 @@ def _everything():
     }
 
 
+@pytest.mark.slow
 @FORMATS
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 def test_what_torch_writes_is_read_bit_for_bit(tmp_path, new, protocol):

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from hyperseg_tf.evaluation.intervals import bootstrap
 
@@ -40,6 +41,7 @@ def test_they_are_the_same_every_time_and_narrower_with_more_pictures():
     assert np.ptp(many.miou) < np.ptp(one.miou) / 2
 
 
+@pytest.mark.slow
 def test_about_95_of_100_hold_the_score_of_all_pictures():
     everything = _counts(4000)
     true = _iou(everything).mean()

@@ -21,7 +21,8 @@ def _counts(number, gain=0.0, seed=0):
 
 def _iou(counts):
     right, labelled, predicted = counts.sum(axis=0)
-    return right / (labelled + predicted - right)
+    with np.errstate(invalid="ignore"):  # of a class that is absent
+        return right / (labelled + predicted - right)
 
 
 def _scores(counts, counted=2, model="ours"):

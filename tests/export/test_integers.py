@@ -89,6 +89,7 @@ def test_as_few_as_suffice_stay_in_float(bound, kept, graph, known, monkeypatch)
     assert "".join(integers.kept_in_float(graph, known)) == kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, precision",
     [

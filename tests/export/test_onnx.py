@@ -11,6 +11,7 @@ from tests.export import files
 from tests.tiny_segmenter import random_hyperseg
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", OUTPUTS)
 def test_every_output_is_the_models(output, tmp_path):
     path = files.written("onnx", tmp_path / "a.onnx", output=output, size="free")
@@ -25,6 +26,7 @@ def test_every_output_is_the_models(output, tmp_path):
     assert sides == ["batch", "height", "width", 3]
 
 
+@pytest.mark.slow
 def test_the_facts_are_in_the_file_and_beside_it(tmp_path):
     path = files.written("onnx", tmp_path / "a.onnx", batch=2)
     (entry,) = onnx.load(path).metadata_props
@@ -44,6 +46,7 @@ def test_a_hypernetwork_of_free_size_answers_every_size(tmp_path):
     assert (found.argmax(-1) == wanted.argmax(-1)).mean() > 0.999
 
 
+@pytest.mark.slow
 def test_int8_is_taken_from_pictures_and_keeps_the_classes(tmp_path):
     for i, image in enumerate(files.pictures(3)):
         Image.fromarray(image).save(tmp_path / f"{i}.png")

@@ -6,6 +6,7 @@ from tests.export import files
 from tests.tiny_segmenter import random_hyperseg
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", files.SOME_OUTPUTS)
 def test_every_output_is_the_models(output, tmp_path):
     path = files.written("openvino", tmp_path / "a.xml", output=output)

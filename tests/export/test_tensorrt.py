@@ -71,6 +71,7 @@ def test_a_free_size_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ("float32", "float16", "int8"))
 @pytest.mark.parametrize("batch", (1, "free"))
 def test_an_engine_is_built_where_nothing_is_missing(

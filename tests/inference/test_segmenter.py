@@ -127,6 +127,7 @@ def test_a_shorter_side_keeps_the_shape_and_is_bounded():
     assert seen == [(64, 96), (96, 64), (64, 102), (32, 512), (512, 32)]
 
 
+@pytest.mark.slow
 @pytest.mark.ops
 @pytest.mark.parametrize("size", [(64, 96), (33, 70), (5, 7)])
 def test_maps_made_at_once_are_those_of_the_logits(segmenter_of, size):

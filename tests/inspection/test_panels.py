@@ -10,6 +10,7 @@ def test_an_empty_range_is_widened_around_its_value(value):
     assert widened(value, value + 1) == (value, value + 1)
 
 
+@pytest.mark.slow
 def test_titles_say_kernel_and_size_and_no_formula(found):
     layout = found.levels[0].layout
     side = layout.kernel_size

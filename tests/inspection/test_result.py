@@ -15,6 +15,7 @@ def test_a_patch_belongs_to_the_picture_if_any_of_it_does():
     assert PatchGrid(shape=(1, 1), cell=(64, 192), size=(5, 7)).inside == (1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [name for name in presets.PRESETS if decoder_layout(presets.get(name))[1]]
 )
@@ -31,6 +32,7 @@ def test_readers_follow_from_the_slices_of_every_preset(found, name):
     assert it.unused == ([(last, channels - 1)] if last < channels else [])
 
 
+@pytest.mark.slow
 def test_facts_are_the_numbers_and_undefined_ones_are_none(found):
     facts = json.loads(json.dumps(found.facts(), allow_nan=False))
     assert facts["grid"] == [4, 6] and facts["grid_inside_picture"] == [3, 5]

@@ -124,6 +124,7 @@ def test_other_models_of_keras_are_named(tmp_path):
         hyperseg_tf.load(path)
 
 
+@pytest.mark.slow
 def test_the_preset_is_read_without_the_weights(saved, tmp_path):
     model, path = saved
     assert read_preset(path) == model.preset

@@ -40,6 +40,7 @@ def _saved(name, folded, folder):
     return model, path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "folded"),
     [pytest.param(*k, marks=[pytest.mark.slow] if k in SLOW else []) for k in WEIGHTS],

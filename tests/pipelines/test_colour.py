@@ -44,6 +44,7 @@ def expected(image, order, factors, between=lambda x: x):
     return x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 3, 1)])
 def test_changes_are_torchvisions_in_any_order(order):
     factors = (1.4, 0.6, 1.3, -0.2)

@@ -193,6 +193,7 @@ JPEGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", JPEGS)
 def test_labels_that_are_jpegs_get_the_rules_that_read_them(tmp_path, case):
     count, save, rules = JPEGS[case]

@@ -131,6 +131,7 @@ def test_another_seed_gives_other_batches(data, whole):
     assert all((x != u).any() for (x, _), (u, _) in zip(other, whole, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", [1, 7, 20])
 def test_resuming_gives_exactly_the_rest(data, whole, start):
     stream = batches(data, TRAIN, batch_size=1, seed=9, start=start)
@@ -158,6 +159,7 @@ def test_transforms_differ_between_passes_and_between_transforms(data):
         assert set(flipped[n::COUNT]) == {True, False}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("count", "batch_size", "drop", "sizes"),
     [
@@ -179,6 +181,7 @@ def test_counts_and_cardinality(data, count, batch_size, drop, sizes):
     assert int(stream.cardinality()) == len(sizes)
 
 
+@pytest.mark.slow
 def test_an_endless_stream_says_so(data):
     stream = batches(data, (RandomCrop(4, 4),), batch_size=2)
     assert stream.cardinality() == tf.data.INFINITE_CARDINALITY
@@ -188,6 +191,7 @@ def test_decoded_size_comes_from_the_headers(data):
     assert decoded_bytes(data) == sum(4 * (4 + n) * (9 - n) for n in range(COUNT))
 
 
+@pytest.mark.slow
 def test_colour_masks_stream_like_index_masks(data, tmp_path):
     (tmp_path / "val/images").mkdir(parents=True)
     (tmp_path / "val/labels").mkdir()

@@ -40,6 +40,7 @@ def _resize(image, label):
     Image.fromarray(np.zeros((13, 18), "uint8")).save(label)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [

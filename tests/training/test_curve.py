@@ -1,6 +1,7 @@
 import math
 import warnings
 
+import pytest
 from PIL import Image
 
 from hyperseg_tf.training.curve import draw_curve
@@ -26,6 +27,7 @@ def test_every_class_name_can_be_drawn(tmp_path):
     assert width > 900 and height > 600
 
 
+@pytest.mark.slow
 def test_before_an_epoch_is_kept_there_is_a_curve(tmp_path):
     rows = [{"epoch": 1, "loss": 2.0, "val_loss": 1.0, "val_miou": 0.2}]
     draw_curve(rows, tmp_path / "curve.png")

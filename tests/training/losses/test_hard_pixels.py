@@ -111,6 +111,7 @@ def test_easy_and_hard_images_in_one_batch():
     )
 
 
+@pytest.mark.slow
 def test_sizes_may_be_unknown():
     loss_fn = BootstrappedCrossEntropy(k=20, threshold=1.5)
     signature = [tf.TensorSpec([None] * 3, tf.uint8), tf.TensorSpec([None] * 3 + [5])]

@@ -161,6 +161,7 @@ def test_labels_come_in_three_forms(loss):
         np.testing.assert_array_equal(gradient, want[1])
 
 
+@pytest.mark.slow
 @every_loss
 def test_sizes_may_be_unknown(loss):
     sizes = [tf.TensorSpec([None] * 3, tf.uint8), tf.TensorSpec([None] * 3 + [5])]
