@@ -21,6 +21,7 @@ def test_kernels_of_products_are_found_and_nothing_else(model):
     assert kernel.size == 12 and kernel.variable is dense.layers[0].kernel
 
 
+@pytest.mark.slow
 def test_a_folded_model_has_the_same_kernels(model):
     folded = kernels(model.fold())
     shapes = [tuple(k.variable.shape) for k in kernels(model)]

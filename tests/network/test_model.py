@@ -282,6 +282,7 @@ def test_unknown_names_list_the_known_ones():
         hyperseg_tf.HyperSeg.from_preset("hyperseg_tiny", backbone="vgg")
 
 
+@pytest.mark.slow
 def test_the_backbone_is_a_model_that_can_be_frozen():
     model = HyperSeg.from_preset("hyperseg_tiny", num_classes=3)
     before = len(model.trainable_weights)
@@ -309,6 +310,7 @@ def test_wrong_arguments_say_what_was_meant(tmp_path):
             build()
 
 
+@pytest.mark.slow
 def test_h5_is_refused_when_it_is_saved(tmp_path):
     model = HyperSeg.from_preset("hyperseg_tiny", num_classes=3)
     for name in ("a.h5", "a.HDF5"):

@@ -29,6 +29,7 @@ COLOURS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GEOMETRIC)
 def test_image_and_label_stay_in_step_and_what_is_filled_is_void(name):
     layer = GEOMETRIC[name]()

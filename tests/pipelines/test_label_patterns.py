@@ -108,6 +108,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_pattern_is_named_once_and_what_it_offers_mends_it(tmp_path, name):
     count, save, says = CASES[name]

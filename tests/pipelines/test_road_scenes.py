@@ -22,6 +22,7 @@ def forty():
     return [scene(seed, (97, 131)) for seed in range(40)]
 
 
+@pytest.mark.slow
 def test_a_seed_is_one_scene_and_another_seed_another(forty):
     again = scene(3, (97, 131))
     for first, second in zip(forty[3], again, strict=True):

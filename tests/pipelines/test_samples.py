@@ -165,6 +165,7 @@ class Lost(Drawn):
         raise KeyError("member")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
@@ -210,6 +211,7 @@ def test_labels_that_are_none_are_findings(memory, answer, said):
         load_sample(data, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", [3, 253, 254])
 def test_values_of_no_class_stop_the_stream_by_name(memory, value):
     label = np.zeros((13, 17), np.uint8)
