@@ -12,12 +12,8 @@ from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.inference import pictures, windows
 from hyperseg_tf.inference.seen import METADATA, Seen, wanted_pictures
 from hyperseg_tf.inference.segmenter import Segmenter
-from hyperseg_tf.inference.signals import (
-    Signals,
-    cell_size,
-    require_generated,
-    signals_of,
-)
+from hyperseg_tf.inference.signals import Signals, cell_size, signals_of
+from hyperseg_tf.network.hypernetwork import require_generated
 
 # Of the training's patches; of what is like them, the rest is more unlike.
 RARE = 99
@@ -78,7 +74,7 @@ class Explainer:
         segmenter: Segmenter,
         like: Sequence[str | Path] | Seen | None = None,
     ) -> None:
-        require_generated(model)
+        require_generated(model, "--explain (explain)")
         self._model = model
         self._segmenter = segmenter
         self._signals = signals_of(model)

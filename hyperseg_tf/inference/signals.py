@@ -9,28 +9,10 @@ from collections.abc import Callable
 import keras
 import numpy as np
 
-from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.network.layout import decoder_layout
 
 # float32 (H, W, 3), normalised -> float32 (h, w, C).
 Signals = Callable[[np.ndarray], np.ndarray]
-
-
-def generates_weights(model: keras.Model) -> bool:
-    """Whether a model is a `HyperSeg` with a hypernetwork."""
-    preset = getattr(model, "preset", None)
-    return preset is not None and bool(decoder_layout(preset)[1])
-
-
-def require_generated(model: keras.Model) -> None:
-    """Raise `UserError` unless the model generates weights."""
-    if generates_weights(model):
-        return
-    name = getattr(getattr(model, "preset", None), "name", model.name)
-    raise UserError(
-        f"what is explained are generated weights: the decoder of {name} has learned "
-        "kernels; take a preset with a hypernetwork, or leave out --explain (explain)."
-    )
 
 
 def signals_of(model: keras.Model) -> Signals:

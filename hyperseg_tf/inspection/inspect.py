@@ -20,6 +20,7 @@ from hyperseg_tf.inference.pictures import limit_for, read_picture
 from hyperseg_tf.inference.segmenter import Segmenter, class_names
 from hyperseg_tf.inspection.result import Inspection, LevelWeights, PatchGrid
 from hyperseg_tf.inspection.statistics import cosines, norms, principal_components
+from hyperseg_tf.network.hypernetwork import require_generated
 from hyperseg_tf.network.layout import LevelLayout, decoder_layout
 from hyperseg_tf.network.model import HyperSeg
 from hyperseg_tf.network.model_file import load
@@ -121,12 +122,7 @@ def _open(model: keras.Model | str | Path) -> keras.Model:
             model = load(model)
     if not isinstance(model, HyperSeg):
         raise ValueError(f"inspect takes a HyperSeg: got a {type(model).__name__}.")
-    if not decoder_layout(model.preset)[1]:
-        raise UserError(
-            "inspect shows generated weights: the decoder of "
-            f"{model.preset.name} has learned kernels and nothing to inspect; "
-            "take a preset with a hypernetwork."
-        )
+    require_generated(model, "inspect")
     return model
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from hyperseg_tf.inference.explain import seen_of
 from hyperseg_tf.inference.seen import METADATA, PICTURES
-from hyperseg_tf.inference.signals import generates_weights, signals_of
+from hyperseg_tf.inference.signals import signals_of
+from hyperseg_tf.network.hypernetwork import generates_weights
 from hyperseg_tf.training.devices import alone
 from hyperseg_tf.training.task import Task
 

@@ -106,12 +106,12 @@ def test_weights_that_are_not_finite_are_refused(model, image):
     kernel.assign(values)
 
 
-def test_a_decoder_without_generated_weights_is_refused(model, image, monkeypatch):
-    monkeypatch.setattr(
-        "hyperseg_tf.inspection.inspect.decoder_layout", lambda _: ((), ())
+def test_a_decoder_without_generated_weights_is_refused(image):
+    preset = replace(
+        presets.get("hyperseg_tiny"), dynamic=False, weight_groups=(), shared_levels=1
     )
-    with pytest.raises(UserError, match="nothing to inspect"):
-        inspect(model, image)
+    with pytest.raises(UserError, match="inspect shows generated weights: .* nothing"):
+        inspect(HyperSeg(preset), image)
 
 
 def test_mistakes_are_one_line(model, image, tmp_path):
