@@ -39,7 +39,7 @@ def add(commands) -> None:
     parser.add_argument(
         "--compare",
         action="store_true",
-        help="all implementations in turns, with ratios to the fused one",
+        help="all implementations in turns, with ratios to the first, the fused one",
     )
     parser.add_argument(
         "--end-to-end",

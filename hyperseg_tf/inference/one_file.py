@@ -16,7 +16,7 @@ from hyperseg_tf.inference.explain import Explainer, Explanation
 from hyperseg_tf.inference.memory import out_of_memory
 from hyperseg_tf.inference.segmenter import Segmenter
 
-# Larger pictures are not held beside another.
+# Larger pictures are not read ahead, and none is written beside them.
 _AHEAD = Limit(2**24, multiple=1)
 
 

@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import keras
 import numpy as np
@@ -178,16 +180,9 @@ def read_picture(path: str | Path, limit: Limit | None = None) -> np.ndarray:
         MemoryError: There is not enough.
     """
     path = Path(path)
-    limit = limit or Limit(MAX_PIXELS)
     try:
-        with open_regular(path) as file, open_header(file) as picture:
-            height, width = header_size(picture)
-            check_size(height, width, limit, path)
-            deep = _is_deep(picture)
-            pixels = rgb(upright(picture), path)
-            if deep and pixels.max() < DARKEST_OF_16_BITS:
-                raise _too_dark(path, int(pixels.max()))
-            return pixels
+        with open_regular(path) as file:
+            return decoded(file, path, limit or Limit(MAX_PIXELS))
     except UserError:
         raise
     except FileNotFoundError:
@@ -200,6 +195,18 @@ def read_picture(path: str | Path, limit: Limit | None = None) -> np.ndarray:
         # Decoders raise anything on damaged files: struct.error, KeyError, ...
         reason = getattr(error, "strerror", None) or "no picture or damaged"
         raise _unreadable(path, reason) from None
+
+
+def decoded(file: BinaryIO, path: Path, limit: Limit) -> np.ndarray:
+    """What `read_picture` makes of an open file; `path` is what messages call it."""
+    with open_header(file) as picture:
+        height, width = header_size(picture)
+        check_size(height, width, limit, path)
+        deep = _is_deep(picture)
+        pixels = rgb(upright(picture), path)
+    if deep and pixels.max() < DARKEST_OF_16_BITS:
+        raise _too_dark(path, int(pixels.max()))
+    return pixels
 
 
 def _is_deep(picture: Image.Image) -> bool:
@@ -264,4 +271,11 @@ def _unreadable(path: Path, reason: str) -> UserError:
 def write_png(path: Path, pixels: np.ndarray) -> None:
     """Write uint8 (H, W) or (H, W, 3), atomically."""
     with atomic_file(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG")
+        temporary.write_bytes(png_of(pixels))
+
+
+def png_of(pixels: np.ndarray) -> bytes:
+    """uint8 (H, W) or (H, W, 3) as a PNG file."""
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, format="PNG")
+    return file.getvalue()

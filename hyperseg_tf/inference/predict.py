@@ -30,9 +30,6 @@ from hyperseg_tf.inference.segmenter import (
 from hyperseg_tf.inference.stages import in_stages
 from hyperseg_tf.network.bundled import MODELS, is_bundled
 
-# Of `pictures.PARTS`, fields of `Written` where they are asked for.
-_OPTIONAL = ("confidence", "explained")
-
 
 def predict(
     model: keras.Model | str | Path,
@@ -203,7 +200,7 @@ def predict_files(
     explainer = None
     if explain or like is not None:
         explainer = Explainer(model, segmenter, like and _pictures_of(like))
-    wanted = dict(zip(_OPTIONAL, (confidence, explainer is not None), strict=True))
+    wanted = {"confidence": confidence, "explained": explainer is not None}
     parts = [part for part in pictures.PARTS if wanted.get(part, True)]
     for folder in parts:
         try:
@@ -223,7 +220,7 @@ def predict_files(
         Written(
             source,
             *(out / part / name for part in ("classes", "overlays")),
-            **{part: out / part / name for part in _OPTIONAL if part in parts},
+            **{part: out / part / name for part in wanted if wanted[part]},
         )
         for source, name in pictures.outputs(found, out)
     ]

@@ -1,7 +1,9 @@
 """Reading, the network and writing at the same time, of one picture after another."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import islice
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -21,7 +23,7 @@ def in_stages(
     Args:
         items: What there is to do, in order.
         read: item -> what is read, in a thread of its own; None for what is so large
-            that it may be held alone only, which `answer` reads then.
+            that no other may be written meanwhile, which `answer` reads then.
         answer: (item, what was read) -> what is to be written, in this thread.
         write: (item, answer) -> result, in a thread of its own.
 
@@ -31,12 +33,18 @@ def in_stages(
     """
     items = iter(items)
     reader, writer = (ThreadPoolExecutor(1) for _ in range(2))
+    ahead: deque[tuple[Item, Future]] = deque()
     behind: tuple[Item, Future] | None = None
+
+    def read_one() -> None:
+        for item in islice(items, 1):
+            ahead.append((item, reader.submit(read, item)))
+
     try:
-        coming = [(item, reader.submit(read, item)) for item in _next(items)]
-        while coming:
-            ((item, reading),) = coming
-            coming = [(item, reader.submit(read, item)) for item in _next(items)]
+        read_one()
+        while ahead:
+            item, reading = ahead.popleft()
+            read_one()
             written: Future = Future()
             try:
                 found = reading.result()
@@ -55,9 +63,3 @@ def in_stages(
     finally:
         reader.shutdown(cancel_futures=True)
         writer.shutdown()
-
-
-def _next(items: Iterator[Item]) -> list[Item]:
-    for item in items:
-        return [item]
-    return []

@@ -4,7 +4,6 @@ It is for trying a model, not for serving it: one picture after another, and nob
 this machine is answered. Nothing is fetched from elsewhere, nothing is kept.
 """
 
-import io
 import secrets
 import tempfile
 import time
@@ -17,7 +16,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import keras
 import numpy as np
-from PIL import Image
 
 from hyperseg_tf.base.errors import UserError
 from hyperseg_tf.inference import pictures
@@ -175,10 +173,9 @@ class Page:
             except NotFinite as error:
                 raise UserError(f"the picture: {error}") from None
             taken = 1000 * (time.perf_counter() - start)
-        drawn = io.BytesIO()
-        Image.fromarray(self._drawings[view](image, label)).save(drawn, "PNG")
+        drawn = pictures.png_of(self._drawings[view](image, label))
         height, width = label.shape
-        return drawn.getvalue(), f"{width}x{height} pixels in {taken:.0f} ms"
+        return drawn, f"{width}x{height} pixels in {taken:.0f} ms"
 
     def is_ours(self, token: str | None, host: str | None) -> bool:
         """Whether a request comes from the page, and was sent to this machine."""

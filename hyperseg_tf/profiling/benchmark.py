@@ -1,20 +1,22 @@
 """Latency of one model on this machine: the network alone, or bytes to bytes."""
 
-import io
 import random
 import time
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import keras
 import numpy as np
+from PIL import Image
 
 from hyperseg_tf.base import machine
 from hyperseg_tf.base.errors import UserError
-from hyperseg_tf.base.picture_file import open_header
 from hyperseg_tf.base.text import first_line
-from hyperseg_tf.inference.pictures import rgb
+from hyperseg_tf.inference import pictures
 from hyperseg_tf.inference.segmenter import Segmenter
+from hyperseg_tf.network.hypernetwork import generates_weights
 from hyperseg_tf.network.named import open_named
 from hyperseg_tf.ops import choice
 from hyperseg_tf.profiling.freeze import freeze
@@ -29,7 +31,7 @@ def run(
     calls: int = 50,
     warm_up: int = 5,
     threads: int | None = None,
-    implementations: Sequence[str] | str | None = None,
+    implementations: Sequence[str] | Literal["all"] | None = None,
     end_to_end: bool = False,
 ) -> Benchmark:
     """Time the inference form of a model.
@@ -47,8 +49,9 @@ def run(
             is drawn anew each time; "all" for every one of `choice.IMPLEMENTATIONS` but
             "auto", of which those that cannot run here are left out with the reason.
             None for the one that the model has.
-        end_to_end: JPEG decoding, classes and PNG encoding are in it, as `predict`
-            does them one after the other; the implementation is `predict`'s.
+        end_to_end: JPEG decoding, classes and the encoding of their PNG are in it, by
+            what `predict` does them with, one after the other; so is its choice of
+            the implementation.
 
     Raises:
         UserError: There is no such preset or file, implementations are asked for that
@@ -62,18 +65,17 @@ def run(
         _limit_threads(threads)
     name = str(model) if isinstance(model, str | Path) else model.name
     model = open_named(model)
-    dynamic = hasattr(model, "fold") and model.preset.dynamic
-    _check(implementations, dynamic, end_to_end)
+    _check(implementations, model, end_to_end)
     if size is None:
         size = model.preset.image_size
     load = machine.load()
     if end_to_end:
-        used = choice.for_any_size() if dynamic else "none"
+        used = choice.for_any_size() if generates_weights(model) else "none"
         steps, left_out = {used: _bytes_to_bytes(model, size, batch_size)}, ()
     else:
         images = np.random.default_rng(0).normal(size=(batch_size, *size, 3))
         images = images.astype("float32")
-        steps, left_out = _networks(model, images, dynamic and implementations)
+        steps, left_out = _networks(model, images, implementations)
     return Benchmark(
         model=name,
         size=tuple(size),
@@ -90,7 +92,7 @@ def run(
     )
 
 
-def _check(implementations, dynamic: bool, end_to_end: bool) -> None:
+def _check(implementations, model, end_to_end: bool) -> None:
     if implementations is None:
         return
     if end_to_end:
@@ -98,12 +100,12 @@ def _check(implementations, dynamic: bool, end_to_end: bool) -> None:
             "bytes to bytes is timed as predict does it: got implementations, too; "
             f"leave them out, or set {choice.ENVIRONMENT}."
         )
-    if not dynamic:
+    if not generates_weights(model):
         raise UserError(
             "implementations are those of the dynamic convolution: this model has "
             "none; leave them out."
         )
-    for name in () if implementations == "all" else implementations:
+    for name in [] if implementations == "all" else implementations:
         if name not in choice.IMPLEMENTATIONS:
             raise UserError(
                 f"an implementation is one of {', '.join(choice.IMPLEMENTATIONS)}: got "
@@ -113,11 +115,9 @@ def _check(implementations, dynamic: bool, end_to_end: bool) -> None:
 
 def _networks(model, images, implementations):
     """What computes the logits, by implementation, and what is left out."""
-    if not implementations:
-        used = "none"
-        if hasattr(model, "fold") and model.preset.dynamic:
-            used = choice.resolve(model.implementation)
-        return {used: frozen(model, images)}, ()
+    if not generates_weights(model):
+        return {"none": frozen(model, images)}, ()
+    implementations = implementations or [model.implementation]
     every = implementations == "all"
     names = choice.IMPLEMENTATIONS[:0:-1] if every else implementations
     steps, left_out = {}, []
@@ -129,34 +129,31 @@ def _networks(model, images, implementations):
                 raise UserError(first_line(error)) from error
             left_out.append((name, first_line(error)))
             continue
-        steps.setdefault(used, frozen(model, images, used))
+        if used not in steps:
+            steps[used] = frozen(model, images, used)
     return steps, tuple(left_out)
 
 
 def _bytes_to_bytes(model, size, batch_size) -> Callable[[], list[bytes]]:
-    from PIL import Image
-
     segment = Segmenter(model).class_maps
     rng = np.random.default_rng(0)
     files = []
     for _ in range(batch_size):
         # Smooth, as photographs are: noise would be a JPEG of many times the bytes.
         small = rng.integers(0, 256, (*(-(-side // 16) for side in size), 3), np.uint8)
-        file = io.BytesIO()
+        file = BytesIO()
         picture = Image.fromarray(small).resize(size[::-1], Image.Resampling.BICUBIC)
         picture.save(file, "JPEG", quality=90)
         files.append(file.getvalue())
 
-    def decoded(data: bytes) -> np.ndarray:
-        with open_header(io.BytesIO(data)) as picture:
-            return rgb(picture, "the picture")
+    def answers() -> list[bytes]:
+        images = [
+            pictures.decoded(BytesIO(file), Path("the picture"), pictures.DECODED)
+            for file in files
+        ]
+        return [pictures.png_of(label) for label in segment(np.stack(images))]
 
-    def encoded(class_map: np.ndarray) -> bytes:
-        file = io.BytesIO()
-        Image.fromarray(class_map).save(file, "PNG", compress_level=1)
-        return file.getvalue()
-
-    return lambda: [encoded(m) for m in segment(np.stack([*map(decoded, files)]))]
+    return answers
 
 
 def _in_turns(steps, warm_up: int, calls: int) -> tuple[Timed, ...]:

@@ -20,7 +20,7 @@ class Timed:
 
     Attributes:
         implementation: Of the dynamic convolution; "none" of a network without it.
-        first_ms: The first call, tracing and compilation included.
+        first_ms: The first call, with what is left until then, as compiling by XLA.
         latencies_ms: Every timed call, in order.
         cpu_ms: The CPU time of each, of all threads.
     """
