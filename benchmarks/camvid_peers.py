@@ -14,13 +14,13 @@ statistics. It goes on where it was stopped. `table` scores runs of either kind 
 import argparse
 import csv
 import json
-import os
 import time
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.harness.turns import take_turn
+from hyperseg_tf.base.atomic import atomic_file
 
 RECIPE = "camvid11_hyperseg_m_lite1"
 SIZE = (360, 480)
@@ -57,6 +57,7 @@ def train_peer(args: argparse.Namespace) -> None:
     from benchmarks.peers import smp_lite
     from hyperseg_tf import recipes
     from hyperseg_tf.pipelines import batches, open_dataset
+    from hyperseg_tf.training.schedules import PolyDecay
 
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
@@ -91,10 +92,13 @@ def train_peer(args: argparse.Namespace) -> None:
         start=step * recipe.batch_size,
         cache=recipe.cache,
     )
+    decay = PolyDecay(
+        recipe.learning_rate, recipe.power, args.steps, warmup=args.warmup
+    )
     network.train()
     begin = time.monotonic()
     for images, labels in stream.take(args.steps - step):
-        rate = _rate(step, args, recipe)
+        rate = float(decay(step))
         for group, factor in zip(
             optimizer.param_groups, (recipe.backbone_rate, 1.0), strict=True
         ):
@@ -118,18 +122,12 @@ def train_peer(args: argparse.Namespace) -> None:
     (args.out / "run.json").write_text(json.dumps({"peer": about}))
 
 
-def _rate(step: int, args: argparse.Namespace, recipe) -> float:
-    """Polynomial decay, and a linear warm-up on top, as ours."""
-    decayed = recipe.learning_rate * (1 - step / args.steps) ** recipe.power
-    return decayed * min((step + 1) / args.warmup, 1)
-
-
 def _save(folder: Path, step: int, rows: list, parts: dict) -> None:
     import torch
 
     states = {name: part.state_dict() for name, part in parts.items()}
-    torch.save({"step": step, "rows": rows, **states}, folder / "state.new")
-    os.replace(folder / "state.new", folder / "state.pt")
+    with atomic_file(folder / "state.pt") as temporary:
+        torch.save({"step": step, "rows": rows, **states}, temporary)
     with open(folder / "log.csv", "w", newline="") as file:
         csv.writer(file).writerows([["step", "loss", "rate"], *rows])
 

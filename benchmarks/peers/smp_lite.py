@@ -9,7 +9,7 @@ import numpy as np
 import segmentation_models_pytorch
 import torch
 
-from hyperseg_tf.base import constants
+from hyperseg_tf.base import constants, pixels
 from hyperseg_tf.convert import lite
 
 DECODERS = {
@@ -74,9 +74,7 @@ def _fill(encoder, path) -> None:
 
 def class_maps(network: torch.nn.Module, images: np.ndarray) -> np.ndarray:
     """uint8 (B, H, W, 3) to the class of every pixel, uint8 (B, H, W)."""
-    mean = np.asarray(constants.IMAGENET_MEAN, np.float32)
-    std = np.asarray(constants.IMAGENET_STD, np.float32)
-    normalised = ((images / np.float32(255)) - mean) / std
+    normalised = pixels.normalise(images)
     with torch.inference_mode():
         logits = network(torch.from_numpy(normalised.transpose(0, 3, 1, 2).copy()))
         return logits.argmax(1).to(torch.uint8).numpy()
