@@ -1,14 +1,12 @@
 """The notebooks of the documentation run from top to bottom, and say what they show."""
 
 import json
-import os
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
+from tests.run_notebooks import NOTEBOOKS, executed
+
 # Kept outputs are small: they travel with every clone.
 _LARGEST_BYTES = 400_000
 
@@ -18,24 +16,6 @@ def _texts(cell):
     for output in cell.get("outputs", ()):
         yield "".join(output.get("text", ""))
         yield "".join(output.get("data", {}).get("text/plain", ""))
-
-
-def _executed(path, folder):
-    import nbclient
-    import nbformat
-
-    notebook = nbformat.read(path, as_version=4)
-    # A kernel is a process of its own: it finds this checkout as this process does.
-    environment = {
-        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-        "TMPDIR": str(folder),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    client = nbclient.NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={}
-    )
-    client.execute(cwd=str(folder), env={**os.environ, **environment})
-    return notebook
 
 
 def test_there_are_notebooks_with_an_output_for_each_program():
@@ -58,7 +38,7 @@ def test_a_notebook_runs(path, tmp_path):
     """A cell that fails raises, with its traceback."""
     said = "\n".join(
         text
-        for cell in _executed(path, tmp_path).cells
+        for cell in executed(path, tmp_path).cells
         if cell.cell_type == "code"
         for text in _texts(cell)
     )
