@@ -14,8 +14,8 @@ IMAGES = np.random.default_rng(0).normal(size=(1, 64, 96, 3)).astype("float32")
     ("preset", "padding"),
     [
         ("hyperseg_tiny", "static"),
-        pytest.param("hyperseg_tiny", "same", marks=pytest.mark.slow),
-        pytest.param("hyperseg_s_lite0", "static", marks=pytest.mark.slow),
+        ("hyperseg_tiny", "same"),
+        ("hyperseg_s_lite0", "static"),
     ],
 )
 def test_the_twin_computes_the_same_features(preset, padding):

@@ -74,9 +74,7 @@ def differences(found, wanted):
 
 @pytest.mark.slow
 @pytest.mark.ops
-@pytest.mark.parametrize(
-    "number", [0, *(pytest.param(i, marks=pytest.mark.slow) for i in (1, 2))]
-)
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_features_at_all_strides_are_those_of_the_package(number, monkeypatch):
     # As the file has them: for images that are normalised the other way.
     monkeypatch.setattr(lite, "for_our_images", lambda pairs, *_: pairs)
@@ -173,9 +171,9 @@ def test_other_files_do_not_fit(tmp_path):
     "name, parameters",
     [
         ("hyperseg_s_lite0", 6_852_876),
-        pytest.param("hyperseg_s_lite1", 7_629_196, marks=pytest.mark.slow),
+        ("hyperseg_s_lite1", 7_629_196),
         ("hyperseg_m_lite1", 7_927_740),
-        pytest.param("hyperseg_m_lite2", 8_619_004, marks=pytest.mark.slow),
+        ("hyperseg_m_lite2", 8_619_004),
     ],
 )
 def test_presets_have_no_gates_and_no_swish(name, parameters):

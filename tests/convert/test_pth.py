@@ -24,13 +24,6 @@ from hyperseg_tf.convert.torch_file import writer as torch_writer
 from tests.convert.checkpoints import MODELS, assert_same, rows_of
 from tests.golden import arrays, golden_dir, state_dict
 
-# Both sizes of kernels; the others are of the same layers.
-_SLOW = ("camvid_hyperseg_s", "vocsbd_hyperseg_l")
-EVERY = [
-    pytest.param(name, marks=pytest.mark.slow if name in _SLOW else pytest.mark.grid)
-    for name in MODELS
-]
-
 
 def _arch(name):
     return json.loads((golden_dir() / "arch_strings.json").read_text())[name]
@@ -70,7 +63,8 @@ def _same_bits(found, want):
     )
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
 def test_a_released_checkpoint_goes_there_and_back_bit_for_bit(name, tmp_path, capsys):
     new = name != "cityscapes_hyperseg_s"
     state = _released(name, tmp_path / "a.pth", "module." if new else "", new)

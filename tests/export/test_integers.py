@@ -95,8 +95,8 @@ def test_as_few_as_suffice_stay_in_float(bound, kept, graph, known, monkeypatch)
     [
         ("tflite", "int8"),
         ("onnx", "int8"),
-        pytest.param("tflite", "int16x8", marks=pytest.mark.slow),
-        pytest.param("openvino", "int8", marks=pytest.mark.slow),
+        ("tflite", "int16x8"),
+        ("openvino", "int8"),
     ],
 )
 def test_an_export_of_integers_has_them_and_holds(name, precision, tmp_path):

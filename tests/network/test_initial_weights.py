@@ -48,8 +48,8 @@ def test_without_a_reader_the_error_says_what_to_import(registered):
     "first",
     [
         "from hyperseg_tf import HyperSeg",
-        pytest.param("import hyperseg_tf.convert", marks=pytest.mark.slow),
-        pytest.param("import hyperseg_tf.training.train", marks=pytest.mark.slow),
+        "import hyperseg_tf.convert",
+        "import hyperseg_tf.training.train",
     ],
 )
 def test_the_public_name_and_training_bring_the_reader(first):

@@ -33,12 +33,7 @@ REST = [
         if (name, implementation) not in RUNS
     ),
 ]
-_GRAPHS = [("camvid_hyperseg_s", "xla"), ("cityscapes_hyperseg_m", "einsum")]
 _GRID = [run for run in REST if "xla" in run and "camvid_hyperseg_s" not in run]
-
-
-# The smallest of them.
-QUICK = "hyperseg_s_camvid"
 
 
 def _run(run):
@@ -124,9 +119,9 @@ def test_every_tensor_matches_the_reference(reference_model, name, implementatio
             name,
             implementation,
             # One shows that a graph compiles; the compiler takes its time with others.
-            marks=pytest.mark.slow
-            if (name, implementation) in _GRAPHS
-            else pytest.mark.grid,
+            marks=pytest.mark.grid
+            if (name, implementation) in _GRID
+            else pytest.mark.slow,
         )
         for name in MODELS
         for implementation in ("einsum", "xla")
@@ -159,11 +154,7 @@ def _check_flip_and_argmax(model, gold, case, images):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [
-        # The others cost seconds each to build.
-        pytest.param(*it, marks=[pytest.mark.slow] if it[0] != QUICK else [])
-        for it in MODELS.values()
-    ],
+    MODELS.values(),
 )
 def test_parameter_counts_are_the_published_ones(name, parameters):
     spec = {ours: theirs for theirs, (ours, _) in MODELS.items()}[name]
@@ -245,9 +236,7 @@ def test_too_small_images_are_refused(tiny):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", ["hyperseg_tiny", pytest.param("hyperseg_s_camvid", marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("name", ["hyperseg_tiny", "hyperseg_s_camvid"])
 def test_saving_and_loading_keeps_logits_bit_for_bit(tmp_path, name):
     model = hyperseg_tf.HyperSeg.from_preset(name)
     classes = [f"class {i}" for i in range(model.preset.num_classes)]

@@ -28,7 +28,6 @@ WEIGHTS = {
     ("hyperseg_s_cityscapes", False): (512, "497cf7d34e93dddf"),
     ("hyperseg_l_voc", False): (601, "9b760e3b8cb0a2b8"),
 }
-SLOW = [key for key in WEIGHTS if key[0] != "hyperseg_tiny"]
 
 
 def _saved(name, folded, folder):
@@ -43,7 +42,7 @@ def _saved(name, folded, folder):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "folded"),
-    [pytest.param(*k, marks=[pytest.mark.slow] if k in SLOW else []) for k in WEIGHTS],
+    WEIGHTS,
 )
 def test_weights_lie_where_earlier_files_have_them(name, folded, tmp_path):
     _, path = _saved(name, folded, tmp_path)

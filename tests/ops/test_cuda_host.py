@@ -202,8 +202,9 @@ def test_the_library_with_gpu_kernels_loads_and_runs_without_a_gpu(
 
 
 @needs_compiler
-def test_kernels_equal_the_numpy_specification():
-    program = ("-m", "benchmarks.gpu.kernels", "--check-only", "--cases", "20")
+@pytest.mark.parametrize("cases", [20, pytest.param(60, marks=pytest.mark.grid)])
+def test_kernels_equal_the_numpy_specification(cases):
+    program = ("-m", "benchmarks.gpu.kernels", "--check-only", "--cases", str(cases))
     done = subprocess.run(
         [sys.executable, *program],
         cwd=Path(__file__).resolve().parents[2],
@@ -211,4 +212,4 @@ def test_kernels_equal_the_numpy_specification():
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "40 shapes equal the reference, twice the same bits" in done.stdout
+    assert f"{2 * cases} shapes equal the reference, twice the same bits" in done.stdout

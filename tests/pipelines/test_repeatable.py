@@ -51,8 +51,6 @@ CHAINS = {
     ),
 }
 COUNT = 100
-# Tracing the graphs of many transforms takes long.
-EVERY = [pytest.param(name, marks=pytest.mark.slow) for name in CHAINS]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +79,8 @@ def hashes(data, chain, count=COUNT, **options):
     ]
 
 
-@pytest.mark.parametrize("chain", EVERY)
+@pytest.mark.slow  # tracing the graphs of many transforms
+@pytest.mark.parametrize("chain", CHAINS)
 def test_100_batches_are_the_same_whatever_runs_in_parallel_and_from_anywhere(
     data, chain
 ):
@@ -110,7 +109,7 @@ def test_drawn_with_replacement_is_repeatable_resumable_and_from_all(data):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("chain", EVERY)
+@pytest.mark.parametrize("chain", CHAINS)
 def test_bytes_are_what_floats_are_made_of(data, chain):
     options = {"batch_size": 3, "seed": 2, "count": 12}
     floats = batches(data, CHAINS[chain], **options)

@@ -68,7 +68,7 @@ def test_samples_hold_the_same_arrays_in_memory_as_in_files(memory, files):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", [pytest.param(0, marks=pytest.mark.slow), 5])
+@pytest.mark.parametrize("start", [0, 5])
 def test_the_stream_is_the_same_from_memory_as_from_files(memory, files, start):
     theirs = collect(files, cache=False, start=start, parallel=1)
     for cache in (True, False):

@@ -138,8 +138,8 @@ def test_names_are_unique_and_only_the_small_one_has_no_figures():
     ("name", "grid"),
     [
         ("1x1", (1, 1)),
-        pytest.param("4x4", (4, 4), marks=pytest.mark.slow),
-        pytest.param("8x8", (8, 8), marks=pytest.mark.slow),
+        ("4x4", (4, 4)),
+        ("8x8", (8, 8)),
     ],
 )
 def test_the_grids_of_table_6_are_those_at_512(name, grid):

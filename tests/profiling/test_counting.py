@@ -26,17 +26,8 @@ TABLE_7 = [f"hyperseg_m_cityscapes_groups_{finest}" for finest in (1, 2, 4, 8, 1
 EXACT = ["hyperseg_m_cityscapes_paper", "hyperseg_s_cityscapes_paper", *TABLE_7]
 
 
-def _first_quick(names):
-    """The quickest as it is, the others slow."""
-    first = min(
-        names, key=lambda name: ("_l_" in name, math.prod(presets.get(name).image_size))
-    )
-    rest = [name for name in names if name != first]
-    return [first, *(pytest.param(name, marks=pytest.mark.slow) for name in rest)]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("name", _first_quick(RELEASED))
+@pytest.mark.parametrize("name", RELEASED)
 def test_released_models_have_the_known_multiply_adds(name):
     count = counting.count(presets.get(name))
     assert count.total / 1e9 == pytest.approx(RELEASED[name], rel=0.01)

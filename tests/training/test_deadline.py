@@ -1,10 +1,13 @@
+import functools
+import itertools
+import time
 from datetime import datetime, timedelta
 
 import keras
 import pytest
 
 from hyperseg_tf.base.errors import UserError
-from hyperseg_tf.training import deadline
+from hyperseg_tf.training import callbacks, deadline
 from hyperseg_tf.training.deadline import Deadline, Replanned, parse_time
 from hyperseg_tf.training.plan import PLAN, Plan
 from hyperseg_tf.training.run_folder import RunFolder
@@ -126,16 +129,19 @@ def test_what_is_no_time_ahead_is_refused(text):
 @pytest.mark.slow
 def test_a_run_without_time_is_shortened_and_ready(data, tmp_path, monkeypatch):
     monkeypatch.setattr(deadline, "_FIRST", 2)
+    # A second passes between two looks at this clock, whoever uses the machine.
+    ticks = itertools.count(time.time())
+    ours = functools.partial(Deadline, clock=lambda: next(ticks))
+    monkeypatch.setattr(callbacks, "Deadline", ours)
     out = tmp_path / "run"
-    end = datetime.now() + timedelta(seconds=20)
+    end = datetime.now() + timedelta(seconds=120)
     result = train(
         recipe(epochs=10_000, overlays=0), data, out, finish_by=end, build=build
     )
     facts = RunFolder(out).read_facts()
     stage = facts["plan"][-1]
     assert stage["kind"] == "anneal" and result.log[-1]["step"] == stage["until"]
-    # All of it takes an hour; how late it is depends on who else uses the machine.
-    assert stage["until"] < 1000
+    assert next(ticks) <= end.timestamp()
     model = keras.models.load_model(out / "latest.keras")
     assert int(model.optimizer.iterations) == stage["until"]
 
